@@ -1,0 +1,101 @@
+package authserver
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// endpointFunc is an endpoint: it answers, or returns the error to answer with.
+type endpointFunc func(w http.ResponseWriter, r *http.Request, entry *logEntry) error
+
+// edge is the way into every endpoint: request id, body limit, headers, panic
+// guard, the one error boundary and the one log entry.
+func (s *Server) edge(endpoint string, maxBody int64, serve endpointFunc) http.Handler {
+	observe := s.metrics.duration(endpoint)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: endpoint}
+		ctx := withEntry(r.Context(), entry)
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		setHeaders(answer.Header(), entry.requestID)
+
+		if err := guard(serve, answer, r, entry); err != nil {
+			entry.failure = errorFor(err)
+			s.metrics.failed(entry.failure.code)
+			if entry.failure.code == codeInvalidClient {
+				s.cfg.SecurityLog.WarnContext(ctx, "client authentication failed", "request_id", entry.requestID,
+					"endpoint", endpoint, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.Error())
+			}
+			if !answer.written {
+				s.writeError(answer, entry.failure)
+			}
+		}
+		observe(time.Since(entry.start))
+		entry.write(ctx, s.cfg.Logger, r, answer.status)
+	})
+}
+
+// guard turns a panic of an endpoint into an error, so that it costs one
+// request; the stack goes to the log.
+func guard(serve endpointFunc, w http.ResponseWriter, r *http.Request, entry *logEntry) (err error) {
+	defer func() {
+		switch p := recover(); {
+		case p == nil:
+		case p == http.ErrAbortHandler:
+			panic(p)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return serve(w, r, entry)
+}
+
+// setHeaders sets what every answer carries: no cache may keep it (RFC 6749
+// §5.1), no browser may sniff, frame or refer it.
+func setHeaders(h http.Header, requestID string) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("X-Request-Id", requestID)
+}
+
+// statusWriter remembers whether and how a request was answered.
+type statusWriter struct {
+	http.ResponseWriter
+	status  int
+	written bool
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if !w.written {
+		w.status, w.written = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	w.written = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// notFound and methodNotAllowed answer for paths and methods without endpoint.
+func notFound(http.ResponseWriter, *http.Request, *logEntry) error {
+	return &oauthError{status: http.StatusNotFound, code: codeInvalidRequest, description: "There is nothing at this address.", cause: errors.New("no such path")}
+}
+
+func methodNotAllowed(allowed string) endpointFunc {
+	return func(w http.ResponseWriter, _ *http.Request, _ *logEntry) error {
+		w.Header().Set("Allow", allowed)
+		return &oauthError{status: http.StatusMethodNotAllowed, code: codeInvalidRequest, description: "This method is not allowed here."}
+	}
+}

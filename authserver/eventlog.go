@@ -1,0 +1,191 @@
+package authserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+const (
+	// pollInterval bounds how long an event of another replica can go
+	// unnoticed when its notification is lost.
+	pollInterval = 400 * time.Millisecond
+	pollTimeout  = 3 * time.Second
+	// staleAfter is how long answers may rest on what was known at the last
+	// complete poll; then the store counts as down.
+	staleAfter = 5 * time.Second
+	eventPage  = 1000
+)
+
+// eventLog follows the store's event log: it hands each event once to apply
+// and keeps the revocations in force for the feed of resource servers.
+//
+// Events become visible out of order by up to storage.CommitWindow, so the
+// cursor stays that far behind and what follows it is read again each time;
+// recent remembers what of it was applied.
+type eventLog struct {
+	store  storage.Events
+	apply  func(storage.Event) // quick; must not call back
+	logger *slog.Logger
+	poke   chan struct{} // capacity 1: poll now
+
+	mu        sync.Mutex // guards the fields below
+	cursor    int64
+	recent    map[int64]time.Time // applied events after cursor, and when they were first seen
+	current   time.Time           // start of the last complete poll
+	events    []storage.Event     // revocations in force by Seq
+	changed   chan struct{}       // closed and replaced when events grows
+	receivers receivers
+}
+
+func newEventLog(store storage.Events, apply func(storage.Event), logger *slog.Logger) *eventLog {
+	return &eventLog{
+		store: store, apply: apply, logger: logger,
+		poke: make(chan struct{}, 1), recent: map[int64]time.Time{}, changed: make(chan struct{}),
+		receivers: newReceivers(),
+	}
+}
+
+// fresh returns an error when the log was not read to its end recently, which
+// means that the store is down and that nobody can tell what is revoked.
+func (l *eventLog) fresh(now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.current) > staleAfter {
+		return unavailable(fmt.Errorf("event log last read %s ago", now.Sub(l.current).Round(time.Second)))
+	}
+	return nil
+}
+
+// poll reads the log to its end and applies what is new.
+func (l *eventLog) poll(ctx context.Context, now time.Time) error {
+	l.mu.Lock()
+	after := l.cursor
+	l.mu.Unlock()
+	for {
+		page, err := l.store.Events(ctx, after, eventPage, now)
+		if err != nil {
+			return err
+		}
+		l.take(page, now)
+		if len(page) < eventPage {
+			break
+		}
+		after = page[len(page)-1].Seq
+	}
+	l.advance(now)
+	return nil
+}
+
+// take applies the events that were not seen before and adds the revocations
+// among them, which arrive nearly in order, to the feed.
+func (l *eventLog) take(page []storage.Event, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	grown := false
+	for _, e := range page {
+		if _, seen := l.recent[e.Seq]; seen || e.Seq <= l.cursor {
+			continue
+		}
+		l.recent[e.Seq] = now
+		l.apply(e)
+		if e.Kind == storage.EventClientChanged || e.Kind == storage.EventKeysChanged {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(l.events, e.Seq, func(known storage.Event, seq int64) int { return cmp.Compare(known.Seq, seq) })
+		l.events = slices.Insert(l.events, at, e)
+		grown = true
+	}
+	if grown {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+}
+
+// advance moves the cursor over events that are old enough for everything
+// before them to be visible, and marks the log as current.
+func (l *eventLog) advance(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = now
+	for seq, firstSeen := range l.recent {
+		if now.Sub(firstSeen) > storage.CommitWindow {
+			l.cursor = max(l.cursor, seq)
+		}
+	}
+	maps.DeleteFunc(l.recent, func(seq int64, _ time.Time) bool { return seq <= l.cursor })
+}
+
+// append stores an event, applies it here and waits until every resource
+// server that is connected to this node has taken it, or for a moment.
+func (l *eventLog) append(ctx context.Context, e storage.Event, now time.Time) error {
+	seq, err := l.store.AppendEvent(ctx, e)
+	if err != nil {
+		return err
+	}
+	e.Seq = seq
+	l.take([]storage.Event{e}, now)
+	l.awaitReceivers(ctx, e)
+	return nil
+}
+
+// run follows the log until ctx ends.
+func (l *eventLog) run(ctx context.Context) {
+	var following sync.WaitGroup
+	following.Go(func() { l.listen(ctx) })
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	failing := false
+	for ctx.Err() == nil {
+		pollCtx, cancel := context.WithTimeout(ctx, pollTimeout)
+		err := l.poll(pollCtx, time.Now())
+		cancel()
+		if failed := err != nil && ctx.Err() == nil; failed != failing {
+			if failing = failed; failing {
+				l.logger.Error("event log cannot be read; answering 503 until it can", "error", err)
+			} else {
+				l.logger.Info("event log can be read again")
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		case <-l.poke:
+		}
+	}
+	following.Wait()
+}
+
+// listen turns the store's hints into polls, and starts again when it breaks.
+func (l *eventLog) listen(ctx context.Context) {
+	wake := func() {
+		select {
+		case l.poke <- struct{}{}:
+		default:
+		}
+	}
+	for ctx.Err() == nil {
+		if err := l.store.Listen(ctx, wake); err != nil && !errors.Is(err, context.Canceled) {
+			l.logger.Warn("listening for events broke; polling goes on", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// forget drops events that have expired.
+func (l *eventLog) forget(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = slices.DeleteFunc(l.events, func(e storage.Event) bool { return !now.Before(e.ExpiresAt) })
+}

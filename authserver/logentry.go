@@ -1,0 +1,63 @@
+package authserver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// logEntry is the one event that a request leaves in the log: endpoints fill
+// it as they learn, the edge writes it at the end. It never holds a
+// credential.
+type logEntry struct {
+	start     time.Time // the request's idea of now
+	requestID string
+	endpoint  string
+
+	grantType string
+	clientID  string
+	subject   string
+	grantID   string
+	jti       string
+
+	failure *oauthError
+}
+
+type logEntryKey struct{}
+
+func withEntry(ctx context.Context, entry *logEntry) context.Context {
+	return context.WithValue(ctx, logEntryKey{}, entry)
+}
+
+// entryFrom returns the request's entry; code that fosite calls back with only
+// a context finds it here.
+func entryFrom(ctx context.Context) *logEntry {
+	return ctx.Value(logEntryKey{}).(*logEntry)
+}
+
+// write logs the entry: errors of ours loudly, answers to clients quietly.
+func (e *logEntry) write(ctx context.Context, logger *slog.Logger, r *http.Request, status int) {
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 14)
+	attrs = append(attrs,
+		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("method", r.Method),
+		slog.Int("status", status), slog.Duration("duration", time.Since(e.start)), slog.String("remote", r.RemoteAddr))
+	for _, known := range [...]struct{ name, value string }{
+		{"grant_type", e.grantType}, {"client_id", e.clientID}, {"sub", e.subject}, {"grant", e.grantID}, {"jti", e.jti},
+	} {
+		if known.value != "" {
+			attrs = append(attrs, slog.String(known.name, known.value))
+		}
+	}
+	if e.failure != nil {
+		attrs = append(attrs, slog.String("error", e.failure.code), slog.String("cause", e.failure.Error()))
+	}
+	logger.LogAttrs(ctx, level, "request", attrs...)
+}

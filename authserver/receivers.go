@@ -1,0 +1,143 @@
+package authserver
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+const (
+	// receiverPatience is how long a revocation waits for resource servers to
+	// confirm it. It is answered in any case; the store has it.
+	receiverPatience = 500 * time.Millisecond
+	// receiverAbsence is how long a receiver may stay away between two polls
+	// and still be waited for.
+	receiverAbsence = 2 * time.Second
+)
+
+// receivers knows which resource servers follow the feed at this node and
+// which revocations they have yet to confirm. The event log's lock guards it.
+type receivers struct {
+	byID    map[string]*receiver
+	waiting map[int64]*confirmation // by Seq
+}
+
+// receiver is one resource server process that polls.
+type receiver struct {
+	client    *client
+	polls     int       // under way
+	lastSeen  time.Time // end of the last one
+	confirmed map[int64]struct{}
+}
+
+// confirmation is an event that some receivers have yet to confirm.
+type confirmation struct {
+	missing map[string]struct{} // receiver ids
+	done    chan struct{}       // closed when missing is empty
+}
+
+func newReceivers() receivers {
+	return receivers{byID: map[string]*receiver{}, waiting: map[int64]*confirmation{}}
+}
+
+// awaitReceivers returns when every receiver that e concerns has confirmed it,
+// or has left, or when patience ends.
+func (l *eventLog) awaitReceivers(ctx context.Context, e storage.Event) {
+	l.mu.Lock()
+	waiting := l.receivers.expect(e)
+	l.mu.Unlock()
+	if waiting == nil {
+		return
+	}
+	patience := time.NewTimer(receiverPatience)
+	defer patience.Stop()
+	select {
+	case <-waiting.done:
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.receivers.waiting, e.Seq)
+	for id := range waiting.missing {
+		delete(l.receivers.byID, id) // waited for again when it polls again
+	}
+}
+
+// arrive notes that a receiver polls and all that it confirms.
+func (l *eventLog) arrive(id string, c *client, confirmed map[int64]struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.receivers.byID[id]
+	if r == nil {
+		r = &receiver{}
+		l.receivers.byID[id] = r
+	}
+	r.client, r.confirmed = c, confirmed
+	r.polls++
+	for seq := range l.receivers.waiting {
+		if _, ok := confirmed[seq]; ok {
+			l.receivers.confirm(seq, id)
+		}
+	}
+}
+
+// depart notes that a receiver's poll has ended; gone says that its connection
+// broke, so that nobody waits for it any longer.
+func (l *eventLog) depart(id string, gone bool, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.receivers.byID[id]
+	if r == nil {
+		return
+	}
+	r.polls--
+	r.lastSeen = now
+	if !gone || r.polls > 0 {
+		return
+	}
+	delete(l.receivers.byID, id)
+	for seq := range l.receivers.waiting {
+		l.receivers.confirm(seq, id)
+	}
+}
+
+// expect returns the confirmation to wait for; nil when nobody is missing.
+func (r *receivers) expect(e storage.Event) *confirmation {
+	missing := map[string]struct{}{}
+	for id, known := range r.byID {
+		if known.polls == 0 && time.Since(known.lastSeen) > receiverAbsence {
+			delete(r.byID, id)
+			continue
+		}
+		if _, confirmed := known.confirmed[e.Seq]; !confirmed && concerns(e, known.client) {
+			missing[id] = struct{}{}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	c := &confirmation{missing: missing, done: make(chan struct{})}
+	r.waiting[e.Seq] = c
+	return c
+}
+
+func (r *receivers) confirm(seq int64, id string) {
+	c := r.waiting[seq]
+	if _, asked := c.missing[id]; !asked {
+		return
+	}
+	if delete(c.missing, id); len(c.missing) == 0 {
+		close(c.done)
+	}
+}
+
+// concerns reports whether e is about tokens for a resource of c.
+func concerns(e storage.Event, c *client) bool {
+	return len(e.Audience) == 0 || slices.ContainsFunc(e.Audience, func(audience string) bool {
+		canonical, err := canonicalResource(audience)
+		return err == nil && c.mayUse(canonical)
+	})
+}

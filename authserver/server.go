@@ -1,0 +1,247 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/ory/fosite"
+
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+const maintenanceInterval = time.Minute
+
+// Server is an authorization server. It is an http.Handler for everything
+// below its issuer; [Server.Run] must run beside it.
+type Server struct {
+	cfg       Config
+	issuer    *url.URL
+	resources map[string]*resource // by canonical identifier
+	clients   *clients
+	tokens    *tokenCache
+	revoked   *revocations
+	log       *eventLog
+	keys      *keys.Ring
+	provider  fosite.OAuth2Provider
+	metrics   *metrics
+	metadata  []byte
+	router    http.Handler
+
+	keysChanged chan struct{} // capacity 1
+	stopping    chan struct{} // closed when Run ends
+	stopOnce    sync.Once
+}
+
+// New checks cfg and prepares a server: it makes room in the store, loads or
+// creates the signing key and reads every revocation in force, so that a
+// server that has started refuses what was revoked before. It fails when the
+// store cannot be reached.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("authserver: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, clients: newClients(cfg.Store, cfg.Scopes), tokens: newTokenCache(), revoked: newRevocations(),
+		keysChanged: make(chan struct{}, 1), stopping: make(chan struct{}),
+	}
+	s.log = newEventLog(cfg.Store, s.apply, cfg.Logger)
+	s.provider = s.newProvider(clientCredentials{s})
+	for _, step := range []func(context.Context) error{s.prepare, s.open, s.wire} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("authserver: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// prepare derives what needs no store.
+func (s *Server) prepare(context.Context) (err error) {
+	if s.issuer, err = url.Parse(s.cfg.Issuer); err != nil {
+		return err
+	}
+	if s.resources, err = newResources(s.cfg.Resources, s.cfg.Scopes); err != nil {
+		return err
+	}
+	if s.metrics, err = newMetrics(s.cfg.Metrics); err != nil {
+		return err
+	}
+	s.metadata, err = s.newMetadata()
+	return err
+}
+
+// open brings the state of the store into memory.
+func (s *Server) open(ctx context.Context) (err error) {
+	now := time.Now()
+	if err := s.cfg.Store.Maintain(ctx, now, maintainAhead); err != nil {
+		return err
+	}
+	if s.keys, err = keys.Open(ctx, s.cfg.keys(), now); err != nil {
+		return err
+	}
+	return s.log.poll(ctx, now)
+}
+
+// maintainAhead is how far ahead the store makes room: further than anything
+// stored can expire.
+const maintainAhead = MaxAccessTokenLifetime + MaxVerifierSkew + 24*time.Hour
+
+// keys is the part of the configuration that concerns signing keys.
+func (c Config) keys() keys.Config {
+	return keys.Config{
+		Store: c.Store, Seal: c.SealKeys, Alg: c.Tokens.SigningAlg, Rotation: c.Tokens.KeyRotation, Overlap: c.Tokens.KeyOverlap,
+		Lifetime: MaxAccessTokenLifetime + MaxVerifierSkew, Logger: c.Logger,
+	}
+}
+
+// RotateKey creates the next signing key, published at once and signing from
+// activateAt; running servers on the same store learn of it by themselves.
+func RotateKey(ctx context.Context, cfg Config, activateAt time.Time) (storage.Key, error) {
+	if err := cfg.Tokens.fill(); err != nil {
+		return storage.Key{}, err
+	}
+	now := time.Now()
+	ring, err := keys.Open(ctx, cfg.keys(), now)
+	if err != nil {
+		return storage.Key{}, err
+	}
+	return ring.Rotate(ctx, now, activateAt)
+}
+
+// wire builds the router.
+func (s *Server) wire(context.Context) error {
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	handle := func(method, path, name string, maxBody int64, serve endpointFunc) {
+		router.Handle(path, s.edge(name, maxBody, serve)).Methods(method)
+		if method == http.MethodGet {
+			router.Handle(path, s.edge(name, 0, serve)).Methods(http.MethodHead)
+			method += ", " + http.MethodHead
+		}
+		router.Handle(path, s.edge(name, 0, methodNotAllowed(method)))
+	}
+	metadata := document("application/json", func(*logEntry) []byte { return s.metadata })
+	for _, path := range metadataPaths(s.issuer) {
+		handle(http.MethodGet, path, "metadata", 0, metadata)
+	}
+	jwks := document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })
+	base := s.issuer.Path
+	handle(http.MethodGet, base+pathJWKS, "jwks", 0, jwks)
+	handle(http.MethodPost, base+pathToken, "token", maxFormBytes, s.token)
+	handle(http.MethodPost, base+pathIntrospect, "introspect", maxFormBytes, s.introspect)
+	handle(http.MethodPost, base+pathRevoke, "revoke", maxFormBytes, s.revoke)
+	handle(http.MethodPost, base+pathEvents, "events", maxFeedBytes, s.feed)
+	for _, prefix := range slices.Compact([]string{"", base}) {
+		handle(http.MethodGet, prefix+pathHealth, "health", 0, health)
+		handle(http.MethodGet, prefix+pathReady, "ready", 0, s.ready)
+	}
+	home, pages, err := s.newHome()
+	if err != nil {
+		return err
+	}
+	handle(http.MethodGet, base+"/", "home", 0, html(home))
+	stylePath, css := pages.Stylesheet()
+	handle(http.MethodGet, base+stylePath, "asset", 0, asset("text/css; charset=utf-8", css))
+	router.NotFoundHandler = s.edge("none", 0, notFound)
+	s.router = router
+	return nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+
+// grantTypes are the grant types served.
+func (s *Server) grantTypes() []string { return []string{grantClientCredentials} }
+
+func (s *Server) supportsGrant(name string) bool { return slices.Contains(s.grantTypes(), name) }
+
+// apply brings an event of the log into this process. It is quick and calls
+// nothing that waits.
+func (s *Server) apply(e storage.Event) {
+	switch e.Kind {
+	case storage.EventKeysChanged:
+		select {
+		case s.keysChanged <- struct{}{}:
+		default:
+		}
+	case storage.EventClientChanged:
+		s.clients.forget(e.Target)
+	case storage.EventClientRevoked:
+		s.clients.forget(e.Target)
+		s.revoked.apply(e)
+	default:
+		s.revoked.apply(e)
+	}
+}
+
+// Run follows the event log, rotates keys and maintains the store until ctx
+// ends; then held polls are answered, so that an http.Server can shut down.
+// It returns nil.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.stopOnce.Do(s.stop)
+	var work sync.WaitGroup
+	work.Go(func() { s.log.run(ctx) })
+	defer work.Wait()
+	ticker := time.NewTicker(maintenanceInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.keysChanged:
+			s.refreshKeys(ctx)
+			s.tokens.InvalidateAll() // a withdrawn key may have verified some
+		case <-ticker.C:
+			s.refreshKeys(ctx)
+			s.maintain(ctx, time.Now())
+		}
+	}
+}
+
+// stop ends held polls and what the caches do in the background.
+func (s *Server) stop() {
+	close(s.stopping)
+	s.tokens.StopAllGoroutines()
+	s.clients.cache.StopAllGoroutines()
+}
+
+func (s *Server) refreshKeys(ctx context.Context) {
+	if err := s.keys.Refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Error("signing keys could not be refreshed; the known ones stay in use", "error", err)
+	}
+}
+
+func (s *Server) maintain(ctx context.Context, now time.Time) {
+	s.revoked.forget(now)
+	s.log.forget(now)
+	if err := s.cfg.Store.Maintain(ctx, now, maintainAhead); err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Error("store maintenance failed; it is tried again in a minute", "error", err)
+	}
+}
+
+// Ready reports whether the server can serve: the store answers, its schema is
+// right, a key can sign and the event log is current.
+func (s *Server) Ready(ctx context.Context) error {
+	return errors.Join(s.cfg.Store.Ready(ctx), s.log.fresh(time.Now()))
+}
+
+// health answers as long as the process does.
+func health(w http.ResponseWriter, _ *http.Request, _ *logEntry) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request, _ *logEntry) error {
+	if err := s.Ready(r.Context()); err != nil {
+		return unavailable(err)
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	return nil
+}
