@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// list is a list of strings in a TEXT column, as a JSON array; an empty one is
+// "[]" there and nil here.
+type list []string
+
+// Value implements [driver.Valuer].
+func (l list) Value() (driver.Value, error) {
+	if len(l) == 0 {
+		return "[]", nil
+	}
+	text, err := json.Marshal([]string(l))
+	return string(text), err
+}
+
+// Scan implements [database/sql.Scanner].
+func (l *list) Scan(column any) error {
+	text, ok := column.(string)
+	if !ok {
+		return fmt.Errorf("a list is %T", column)
+	}
+	if text == "[]" {
+		*l = nil
+		return nil
+	}
+	return json.Unmarshal([]byte(text), (*[]string)(l))
+}
+
+// instant is a time in an INTEGER column: unix microseconds.
+type instant time.Time
+
+// Value implements [driver.Valuer].
+func (i instant) Value() (driver.Value, error) { return time.Time(i).UnixMicro(), nil }
+
+// Scan implements [database/sql.Scanner]; NULL is the zero time.
+func (i *instant) Scan(column any) error {
+	switch micros := column.(type) {
+	case nil:
+		*i = instant{}
+	case int64:
+		*i = instant(time.UnixMicro(micros).UTC())
+	default:
+		return fmt.Errorf("an instant is %T", column)
+	}
+	return nil
+}
+
+// orNull is a value for an optional column: nil for the zero time, the empty
+// text and no bytes.
+func orNull[T time.Time | string | []byte](value T) any {
+	switch v := any(value).(type) {
+	case time.Time:
+		if !v.IsZero() {
+			return v.UnixMicro()
+		}
+	case string:
+		if v != "" {
+			return v
+		}
+	case []byte:
+		if len(v) > 0 {
+			return v
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	driver "modernc.org/sqlite"
+	code "modernc.org/sqlite/lib"
+
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+// failure makes err one of the contract's errors: those of package storage
+// pass, the end of the caller's ctx is told as such, and everything else is
+// [storage.ErrUnavailable] with the driver's text and nothing else of it.
+func failure(ctx context.Context, op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, known := range []error{
+		storage.ErrNotFound, storage.ErrExists, storage.ErrConflict, storage.ErrSpent,
+		storage.ErrSchema, storage.ErrUnavailable,
+	} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: sqlite: %s: %v", storage.ErrUnavailable, op, err)
+}
+
+// isBusy says that another connection holds the lock.
+func isBusy(err error) bool {
+	failed, ok := errors.AsType[*driver.Error](err)
+	return ok && failed.Code()&0xff == code.SQLITE_BUSY
+}
