@@ -107,10 +107,9 @@ const (
 
 // newOpaque returns a fresh opaque token that expires at a whole second.
 func newOpaque(expiresAt time.Time) string {
-	raw := make([]byte, 4, opaqueBytes)
+	raw := make([]byte, 4+opaqueRandom, opaqueBytes)
+	rand.Read(raw)                                            // never fails (crypto/rand)
 	binary.BigEndian.PutUint32(raw, uint32(expiresAt.Unix())) //nolint:gosec // valid until 2106
-	raw = raw[:4+opaqueRandom]
-	rand.Read(raw[4:]) // never fails (crypto/rand)
 	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
 	return opaquePrefix + base64.RawURLEncoding.EncodeToString(raw)
 }

@@ -81,7 +81,7 @@ func (s *Server) verifyAssertion(ctx context.Context, c *client, assertion strin
 // verifyWithAny verifies a JWS with the key its kid names, or without kid with
 // any key, whose type and alg fit.
 func verifyWithAny(compact string, header jose.Header, keys []jose.JSONWebKey) ([]byte, error) {
-	signed, err := jose.ParseSigned(compact, assertionAlgs())
+	signed, err := jose.ParseSignedCompact(compact, assertionAlgs())
 	if err != nil {
 		return nil, err
 	}

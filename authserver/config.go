@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -141,7 +142,7 @@ func checkIssuer(issuer string) error {
 		return errors.New("must be an absolute URL")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("must have neither query nor fragment")
-	case len(u.Path) > 0 && u.Path[len(u.Path)-1] == '/':
+	case strings.HasSuffix(u.Path, "/"):
 		return errors.New("must not end in a slash")
 	case u.Scheme == "https":
 		return nil

@@ -44,13 +44,14 @@ func (s *Server) edge(endpoint string, maxBody int64, serve endpointFunc) http.H
 // request; the stack goes to the log.
 func guard(serve endpointFunc, w http.ResponseWriter, r *http.Request, entry *logEntry) (err error) {
 	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case p == http.ErrAbortHandler:
-			panic(p)
-		default:
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		p := recover()
+		if p == nil {
+			return
 		}
+		if aborted, ok := p.(error); ok && errors.Is(aborted, http.ErrAbortHandler) {
+			panic(p)
+		}
+		err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 	}()
 	return serve(w, r, entry)
 }

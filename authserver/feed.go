@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -192,6 +193,9 @@ func (s *Server) securityEvent(e storage.Event, c *client, now time.Time) (strin
 		event.ClientID = e.Target
 	case storage.EventSubjectRevoked:
 		event.Subject = e.Target
+	case storage.EventAllRevoked: // names nothing
+	case storage.EventClientChanged, storage.EventKeysChanged:
+		return "", fmt.Errorf("event %d of kind %s revokes nothing", e.Seq, e.Kind)
 	}
 	return s.keys.Sign(typeSecurityEvent, securityEventClaims{
 		Issuer: s.cfg.Issuer, IssuedAt: e.CreatedAt.Unix(), ID: strconv.FormatInt(e.Seq, 10),

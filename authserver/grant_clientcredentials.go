@@ -26,7 +26,10 @@ func (clientCredentials) CanHandleTokenEndpointRequest(_ context.Context, reques
 
 // HandleTokenEndpointRequest decides and makes the one storage call (none for a JWT).
 func (g clientCredentials) HandleTokenEndpointRequest(ctx context.Context, request fosite.AccessRequester) error {
-	c, session := request.GetClient().(*client), request.GetSession().(*tokenSession)
+	c, session, err := grantRequest(request)
+	if err != nil {
+		return err
+	}
 	if c.IsPublic() || !slices.Contains(c.GrantTypes, grantClientCredentials) {
 		return unauthorizedClient("The client may not use this grant type.")
 	}
@@ -47,7 +50,11 @@ func (g clientCredentials) PopulateTokenEndpointResponse(ctx context.Context, re
 	if !g.CanHandleTokenEndpointRequest(ctx, request) {
 		return fosite.ErrUnknownRequest
 	}
-	return g.server.populate(request.GetSession().(*tokenSession).issued, response)
+	_, session, err := grantRequest(request)
+	if err != nil {
+		return err
+	}
+	return g.server.populate(session.issued, response)
 }
 
 // grantScopes returns what a client gets of what it asks for: asking for a

@@ -41,10 +41,11 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, entry *logEn
 		return err
 	}
 	found, err := s.lookup(r.Context(), token, entry.start)
-	if err != nil && !errors.Is(err, errInactive) {
+	inactive := errors.Is(err, errInactive)
+	if err != nil && !inactive {
 		return err
 	}
-	if err != nil || !c.Introspect || !c.mayUse(found.resources...) {
+	if inactive || !c.Introspect || !c.mayUse(found.resources...) {
 		s.metrics.introspected(false)
 		writeJSON(w, http.StatusOK, introspection{})
 		return nil

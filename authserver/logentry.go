@@ -33,7 +33,10 @@ func withEntry(ctx context.Context, entry *logEntry) context.Context {
 // entryFrom returns the request's entry; code that fosite calls back with only
 // a context finds it here.
 func entryFrom(ctx context.Context) *logEntry {
-	return ctx.Value(logEntryKey{}).(*logEntry)
+	if entry, ok := ctx.Value(logEntryKey{}).(*logEntry); ok {
+		return entry
+	}
+	return &logEntry{start: time.Now()}
 }
 
 // write logs the entry: errors of ours loudly, answers to clients quietly.

@@ -14,7 +14,7 @@ const (
 	pathMetadata   = "/.well-known/oauth-authorization-server"
 	pathDiscovery  = "/.well-known/openid-configuration"
 	pathJWKS       = "/.well-known/jwks.json"
-	pathToken      = "/oauth/token" //nolint:gosec // a path, not a credential
+	pathToken      = "/oauth/token"
 	pathIntrospect = "/oauth/introspect"
 	pathRevoke     = "/oauth/revoke"
 	pathEvents     = "/oauth/events"

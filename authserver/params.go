@@ -23,7 +23,6 @@ type params struct{ form url.Values }
 
 func (p params) get(name string) string { return p.form.Get(name) }
 func (p params) resources() []string    { return p.form["resource"] }
-func (p params) has(name string) bool   { return p.form.Has(name) }
 
 // parseParams reads the form of a POST once; nobody reads the body after it.
 // Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids them).

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ory/fosite"
@@ -34,6 +35,16 @@ type tokenSession struct {
 func (t *tokenSession) Clone() fosite.Session {
 	c := *t
 	return &c
+}
+
+// grantRequest returns our client and session of fosite's request.
+func grantRequest(request fosite.AccessRequester) (*client, *tokenSession, error) {
+	c, ours := request.GetClient().(*client)
+	session, too := request.GetSession().(*tokenSession)
+	if !ours || !too {
+		return nil, nil, fmt.Errorf("request with client %T and session %T", request.GetClient(), request.GetSession())
+	}
+	return c, session, nil
 }
 
 // fositeStore is the part of a store that fosite's skeleton asks for.

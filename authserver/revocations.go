@@ -41,6 +41,7 @@ func (v *revocations) apply(e storage.Event) {
 		if known := v.broad[key]; e.IssuedBefore.After(known.issuedBefore) {
 			v.broad[key] = broadRevocation{e.IssuedBefore, e.ExpiresAt}
 		}
+	case storage.EventClientChanged, storage.EventKeysChanged: // revoke nothing
 	}
 }
 

@@ -31,7 +31,7 @@ const (
 
 // world is a server on its own in-memory store, driven without a network.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	store   storage.Store
 	server  *authserver.Server
 	handler http.Handler
@@ -56,7 +56,7 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
-func newStore(t *testing.T, path string) storage.Store {
+func newStore(t testing.TB, path string) storage.Store {
 	t.Helper()
 	cfg := sqlite.Config{Path: path}
 	store, err := sqlite.Open(t.Context(), cfg)
@@ -68,7 +68,7 @@ func newStore(t *testing.T, path string) storage.Store {
 }
 
 // newWorld starts a server; change may adapt its configuration.
-func newWorld(t *testing.T, change ...func(*authserver.Config)) *world {
+func newWorld(t testing.TB, change ...func(*authserver.Config)) *world {
 	t.Helper()
 	catalog, err := scopes.NewCatalog(append(scopes.Default(), scopes.Scope{Name: "files:read", Description: "Read files"})...)
 	if err != nil {
@@ -218,9 +218,9 @@ func decodeSegment(t *testing.T, segment string) map[string]any {
 }
 
 // migratedStore is a new store in memory; migrated one in a new file.
-func migratedStore(t *testing.T) storage.Store { t.Helper(); return newStore(t, sqlite.Memory) }
+func migratedStore(t testing.TB) storage.Store { t.Helper(); return newStore(t, sqlite.Memory) }
 
-func migrated(t *testing.T, path string) storage.Store {
+func migrated(t testing.TB, path string) storage.Store {
 	t.Helper()
 	migrator, err := sqlite.Migrator(t.Context(), sqlite.Config{Path: path})
 	if err != nil {

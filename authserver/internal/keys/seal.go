@@ -73,7 +73,7 @@ func newSealer(seal [][]byte) (sealer, error) {
 // seal returns plain sealed under the first key and bound to kid.
 func (s sealer) seal(kid string, plain []byte) []byte {
 	first := s.keys[0]
-	return first.aead.Seal(bytes.Clone(first.id), nil, plain, []byte(kid))
+	return first.aead.Seal(bytes.Clone(first.id), nil, plain, []byte(kid)) //nolint:gosec // NewGCMWithRandomNonce takes no nonce
 }
 
 // open returns what was sealed for kid; [ErrSealKey] or [ErrSealBroken].
