@@ -14,6 +14,17 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
+// revocation is an event of the feed.
+type revocation struct {
+	storage.Event
+	resources []string // Audience in canonical form
+}
+
+// concerns reports whether it is about tokens for a resource of c.
+func (e revocation) concerns(c *client) bool {
+	return len(e.resources) == 0 || c.mayUse(e.resources...)
+}
+
 const (
 	// pollInterval bounds how long an event of another replica can go
 	// unnoticed when its notification is lost.
@@ -41,7 +52,7 @@ type eventLog struct {
 	cursor    int64
 	recent    map[int64]time.Time // applied events after cursor, and when they were first seen
 	current   time.Time           // start of the last complete poll
-	events    []storage.Event     // revocations in force by Seq
+	events    []revocation        // in force, by Seq
 	changed   chan struct{}       // closed and replaced when events grows
 	receivers receivers
 }
@@ -100,14 +111,19 @@ func (l *eventLog) take(page []storage.Event, now time.Time) {
 		if e.Kind == storage.EventClientChanged || e.Kind == storage.EventKeysChanged {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(l.events, e.Seq, func(known storage.Event, seq int64) int { return cmp.Compare(known.Seq, seq) })
-		l.events = slices.Insert(l.events, at, e)
+		l.events = slices.Insert(l.events, l.position(e.Seq), revocation{e, canonicalAll(e.Audience)})
 		grown = true
 	}
 	if grown {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
+}
+
+// position returns where an event with seq is, or would be, among events.
+func (l *eventLog) position(seq int64) int {
+	at, _ := slices.BinarySearchFunc(l.events, seq, func(known revocation, seq int64) int { return cmp.Compare(known.Seq, seq) })
+	return at
 }
 
 // advance moves the cursor over events that are old enough for everything
@@ -133,7 +149,7 @@ func (l *eventLog) append(ctx context.Context, e storage.Event, now time.Time) e
 	}
 	e.Seq = seq
 	l.take([]storage.Event{e}, now)
-	l.awaitReceivers(ctx, e)
+	l.awaitReceivers(ctx, revocation{e, canonicalAll(e.Audience)})
 	return nil
 }
 
@@ -187,5 +203,5 @@ func (l *eventLog) listen(ctx context.Context) {
 func (l *eventLog) forget(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = slices.DeleteFunc(l.events, func(e storage.Event) bool { return !now.Before(e.ExpiresAt) })
+	l.events = slices.DeleteFunc(l.events, func(e revocation) bool { return !now.Before(e.ExpiresAt) })
 }

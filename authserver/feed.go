@@ -115,7 +115,7 @@ func readPoll(r *http.Request) (poll pollRequest, cursor int64, err error) {
 
 // feedBatch is what a receiver lacks.
 type feedBatch struct {
-	events  []storage.Event
+	events  []revocation
 	more    bool
 	cursor  int64
 	changed <-chan struct{} // closed when there is more
@@ -127,8 +127,8 @@ func (l *eventLog) after(cursor int64, confirmed map[int64]struct{}, c *client, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	batch := feedBatch{cursor: max(cursor, l.cursor), changed: l.changed}
-	for _, e := range l.events {
-		if _, has := confirmed[e.Seq]; has || e.Seq <= cursor || !now.Before(e.ExpiresAt) || !concerns(e, c) {
+	for _, e := range l.events[l.position(cursor+1):] {
+		if _, has := confirmed[e.Seq]; has || !now.Before(e.ExpiresAt) || !e.concerns(c) {
 			continue
 		}
 		if len(batch.events) == limit {
@@ -144,7 +144,7 @@ func (l *eventLog) after(cursor int64, confirmed map[int64]struct{}, c *client, 
 func (s *Server) writeSets(w http.ResponseWriter, c *client, batch feedBatch, entry *logEntry) error {
 	sets := make(map[string]string, len(batch.events))
 	for _, e := range batch.events {
-		set, err := s.securityEvent(e, c, entry.start)
+		set, err := s.securityEvent(e.Event, c, entry.start)
 		if err != nil {
 			return err
 		}

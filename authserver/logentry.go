@@ -39,10 +39,11 @@ func entryFrom(ctx context.Context) *logEntry {
 	return &logEntry{start: time.Now()}
 }
 
-// write logs the entry: errors of ours loudly, answers to clients quietly.
+// write logs the entry: errors of ours loudly, answers to clients, and the
+// lack of one to a client that has left, quietly.
 func (e *logEntry) write(ctx context.Context, logger *slog.Logger, r *http.Request, status int) {
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && ctx.Err() == nil {
 		level = slog.LevelError
 	}
 	if !logger.Enabled(ctx, level) {

@@ -39,6 +39,7 @@ type metadataDocument struct {
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	CodeChallengeMethods     []string `json:"code_challenge_methods_supported"`
 	ProtectedResources       []string `json:"protected_resources"`
 	SubjectTypesSupported    []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs       []string `json:"id_token_signing_alg_values_supported"`
@@ -73,10 +74,12 @@ func (s *Server) newMetadata() ([]byte, error) {
 		RevocationEndpoint:       issuer + pathRevoke,
 		RevocationAuthMethods:    append(slices.Clone(confidential), methodNone),
 		RevocationAuthAlgs:       algs,
-		ProtectedResources:       resources,
-		SubjectTypesSupported:    []string{"public"},
-		IDTokenSigningAlgs:       keys.Algorithms(),
-		EventsEndpoint:           issuer + pathEvents,
+		// MCP clients refuse a server that does not say so, for every grant.
+		CodeChallengeMethods:  []string{"S256"},
+		ProtectedResources:    resources,
+		SubjectTypesSupported: []string{"public"},
+		IDTokenSigningAlgs:    keys.Algorithms(),
+		EventsEndpoint:        issuer + pathEvents,
 	})
 }
 

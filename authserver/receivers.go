@@ -2,20 +2,13 @@ package authserver
 
 import (
 	"context"
-	"slices"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-const (
-	// receiverPatience is how long a revocation waits for resource servers to
-	// confirm it. It is answered in any case; the store has it.
-	receiverPatience = 500 * time.Millisecond
-	// receiverAbsence is how long a receiver may stay away between two polls
-	// and still be waited for.
-	receiverAbsence = 2 * time.Second
-)
+// receiverPatience is how long a receiver may stay away between two polls and
+// still be waited for, and so how long a revocation waits at most for resource
+// servers to confirm it. It is answered in any case: the store has it.
+const receiverPatience = 2 * time.Second
 
 // receivers knows which resource servers follow the feed at this node and
 // which revocations they have yet to confirm. The event log's lock guards it.
@@ -44,7 +37,7 @@ func newReceivers() receivers {
 
 // awaitReceivers returns when every receiver that e concerns has confirmed it,
 // or has left, or when patience ends.
-func (l *eventLog) awaitReceivers(ctx context.Context, e storage.Event) {
+func (l *eventLog) awaitReceivers(ctx context.Context, e revocation) {
 	l.mu.Lock()
 	waiting := l.receivers.expect(e)
 	l.mu.Unlock()
@@ -61,9 +54,6 @@ func (l *eventLog) awaitReceivers(ctx context.Context, e storage.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.receivers.waiting, e.Seq)
-	for id := range waiting.missing {
-		delete(l.receivers.byID, id) // waited for again when it polls again
-	}
 }
 
 // arrive notes that a receiver polls and all that it confirms.
@@ -90,9 +80,6 @@ func (l *eventLog) depart(id string, gone bool, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.receivers.byID[id]
-	if r == nil {
-		return
-	}
 	r.polls--
 	r.lastSeen = now
 	if !gone || r.polls > 0 {
@@ -105,14 +92,14 @@ func (l *eventLog) depart(id string, gone bool, now time.Time) {
 }
 
 // expect returns the confirmation to wait for; nil when nobody is missing.
-func (r *receivers) expect(e storage.Event) *confirmation {
+func (r *receivers) expect(e revocation) *confirmation {
 	missing := map[string]struct{}{}
 	for id, known := range r.byID {
-		if known.polls == 0 && time.Since(known.lastSeen) > receiverAbsence {
+		if known.polls == 0 && time.Since(known.lastSeen) >= receiverPatience {
 			delete(r.byID, id)
 			continue
 		}
-		if _, confirmed := known.confirmed[e.Seq]; !confirmed && concerns(e, known.client) {
+		if _, confirmed := known.confirmed[e.Seq]; !confirmed && e.concerns(known.client) {
 			missing[id] = struct{}{}
 		}
 	}
@@ -132,12 +119,4 @@ func (r *receivers) confirm(seq int64, id string) {
 	if delete(c.missing, id); len(c.missing) == 0 {
 		close(c.done)
 	}
-}
-
-// concerns reports whether e is about tokens for a resource of c.
-func concerns(e storage.Event, c *client) bool {
-	return len(e.Audience) == 0 || slices.ContainsFunc(e.Audience, func(audience string) bool {
-		canonical, err := canonicalResource(audience)
-		return err == nil && c.mayUse(canonical)
-	})
 }
