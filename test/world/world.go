@@ -1,0 +1,250 @@
+// Package world runs both servers on loopback for tests: a real authorization
+// server over a real store, and the notebook behind the real gate, which meet
+// over HTTP only. Clients of a test are independent ones.
+package world
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gatehouse-mcp/gatehouse/authserver"
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/notes"
+	"github.com/gatehouse-mcp/gatehouse/resourceserver"
+	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
+	"github.com/gatehouse-mcp/gatehouse/resourceserver/streamable"
+	"github.com/gatehouse-mcp/gatehouse/scopes"
+	"github.com/gatehouse-mcp/gatehouse/storage"
+	"github.com/gatehouse-mcp/gatehouse/storage/postgres"
+	"github.com/gatehouse-mcp/gatehouse/storage/sqlite"
+	"github.com/gatehouse-mcp/gatehouse/test/pgtest"
+)
+
+// World is a running pair.
+type World struct {
+	Issuer   string
+	Resource string // the MCP endpoint and its identifier
+	Store    storage.Store
+	Auth     *authserver.Server
+	Gate     *resourceserver.Server
+
+	// IntrospectID and IntrospectSecret are the resource server's own client.
+	IntrospectID, IntrospectSecret string
+
+	// HTTP is a client for tests, without a proxy and with many connections.
+	HTTP *http.Client
+
+	t testing.TB
+}
+
+// Postgres opens a database of its own; tracer may be nil.
+func Postgres(t testing.TB, tracer pgx.QueryTracer) storage.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Config{URL: pgtest.Database(t), Tracer: tracer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// SQLite opens a new database file.
+func SQLite(t testing.TB) storage.Store {
+	t.Helper()
+	cfg := sqlite.Config{Path: filepath.Join(t.TempDir(), "gatehouse.db")}
+	migrator, err := sqlite.Migrator(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(migrator.Up(t.Context(), nil), migrator.Close()); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// Start runs a pair over store until the test ends, and returns when both are
+// ready.
+func Start(t testing.TB, store storage.Store) *World {
+	t.Helper()
+	// The servers outlive the test's own context by the clean-up below, so
+	// that what it checks at its end still has answers.
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	w := &World{Store: store, HTTP: newHTTPClient(), t: t}
+	authListener, gateListener := listen(t), listen(t)
+	w.Issuer = "http://" + authListener.Addr().String()
+	w.Resource = "http://" + gateListener.Addr().String() + "/mcp"
+	catalog, err := scopes.NewCatalog(notes.Scopes()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	t.Cleanup(func() { stop(); running.Wait() }) // also when what follows fails
+
+	w.Auth, err = authserver.New(ctx, authserver.Config{
+		Issuer: w.Issuer, Store: store, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}, Scopes: catalog,
+		Resources: []authserver.Resource{{Identifier: w.Resource}}, Logger: logger(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Go(func() { _ = w.Auth.Run(ctx) })
+	serve(t, authListener, w.Auth)
+	w.IntrospectID = "resource-server"
+	w.IntrospectSecret = w.Client(w.IntrospectID, func(c *storage.Client) { c.Introspect = true })
+	serve(t, gateListener, w.gate(ctx, catalog))
+	t.Cleanup(stop) // before the listeners close, so that nobody misses anybody
+	w.eventually("the resource server is ready", func() bool { return w.Gate.Ready(ctx) == nil })
+	return w
+}
+
+// gate is the resource server.
+func (w *World) gate(ctx context.Context, catalog *scopes.Catalog) http.Handler {
+	rules, err := policy.New(notes.Policy())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Gate, err = resourceserver.New(ctx, resourceserver.Config{
+		Resource: w.Resource, Issuer: w.Issuer, Scopes: catalog, Policy: rules,
+		RequiredScopes: []string{}, ChallengeScopes: []string{scopes.MCPRead},
+		Introspection: &resourceserver.ClientCredentials{ClientID: w.IntrospectID, ClientSecret: w.IntrospectSecret},
+		Logger:        logger(w.t),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	notebook, err := notes.New(notes.Config{File: filepath.Join(w.t.TempDir(), "notes.json"), Policy: rules, Catalog: catalog})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	endpoint := streamable.Handler(notebook, &streamable.Options{HostChecked: true, MaxSessions: 1000})
+	context.AfterFunc(ctx, func() { endpoint.CloseSessions(nil) })
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", w.Gate.Protect(endpoint))
+	mux.Handle("/.well-known/oauth-protected-resource", w.Gate.Metadata())
+	mux.Handle("/.well-known/oauth-protected-resource/mcp", w.Gate.Metadata())
+	return mux
+}
+
+// Client registers a confidential client with all MCP scopes for the resource
+// and returns its secret.
+func (w *World) Client(id string, change ...func(*storage.Client)) (secret string) {
+	w.t.Helper()
+	secret = "ghs_" + rand.Text() + rand.Text()
+	hash := sha256.Sum256([]byte(secret))
+	now := time.Now()
+	c := storage.Client{
+		ID: id, Name: id, AuthMethod: "client_secret_basic", SecretHash: hash[:], GrantTypes: []string{"client_credentials"},
+		Scopes: []string{"mcp:read", "mcp:write", "mcp:tools", "mcp:admin"}, Resources: []string{w.Resource}, CreatedAt: now, UpdatedAt: now,
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	if err := w.Store.CreateClient(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+	return secret
+}
+
+// Opaque makes a client's tokens opaque.
+func Opaque(c *storage.Client) { c.TokenFormat = storage.FormatOpaque }
+
+// Post sends a form with HTTP Basic and returns status and body.
+func (w *World) Post(ctx context.Context, path, id, secret string, form url.Values) (int, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Issuer+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	return w.send(r)
+}
+
+// Call sends a JSON-RPC message of the stateless era to the MCP endpoint.
+func (w *World) Call(ctx context.Context, token, method, name, params string) (int, []byte, error) {
+	const meta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	if params != "" {
+		params += ","
+	}
+	body := `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{` + params + meta + `}}`
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Resource, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"Authorization": "Bearer " + token, "Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": method,
+	} {
+		r.Header.Set(name, value)
+	}
+	if name != "" {
+		r.Header.Set("Mcp-Name", name)
+	}
+	return w.send(r)
+}
+
+func (w *World) send(r *http.Request) (int, []byte, error) {
+	response, err := w.HTTP.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, body, err
+}
+
+func (w *World) eventually(what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if <-tick.C; time.Now().After(deadline) {
+			w.t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+func newHTTPClient() *http.Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func serve(t testing.TB, l net.Listener, handler http.Handler) {
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}}
+	server.Start()
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+}
+
+// logger keeps errors of the servers with the test's output.
+func logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+}
