@@ -49,6 +49,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authserver: %w", err)
 	}
+	measured := newMeasuredStore(cfg.Store)
+	if err := cfg.Metrics.Register(measured); err != nil {
+		return nil, fmt.Errorf("authserver: %w", err)
+	}
+	cfg.Store = measured
 	s := &Server{
 		cfg: cfg, clients: newClients(cfg.Store, cfg.Scopes), tokens: newTokenCache(), revoked: newRevocations(),
 		keysChanged: make(chan struct{}, 1), stopping: make(chan struct{}),

@@ -5,6 +5,13 @@ import (
 	"time"
 )
 
+// Stats are an engine's connections.
+type Stats struct {
+	Open, InUse, Max int           // connections now, and at most
+	Waits            int64         // calls that had to wait for a connection
+	WaitDuration     time.Duration // in all
+}
+
 // Store is what an engine offers. Consumers name the part they need; only the
 // wiring handles the whole.
 type Store interface {
@@ -23,6 +30,9 @@ type Store interface {
 	// is nothing to do, safe to run on several replicas at once, and never
 	// sweeps a large table row by row.
 	Maintain(ctx context.Context, now time.Time, horizon time.Duration) error
+
+	// Stats tells of the engine's connections, now and since it was opened.
+	Stats() Stats
 
 	// Close releases the engine after running calls have ended.
 	Close() error

@@ -171,3 +171,12 @@ func (s *Store) Close() error {
 	s.pool.Close()
 	return nil
 }
+
+// Stats implements [storage.Store].
+func (s *Store) Stats() storage.Stats {
+	p := s.pool.Stat()
+	return storage.Stats{
+		Open: int(p.TotalConns()), InUse: int(p.AcquiredConns()), Max: int(p.MaxConns()),
+		Waits: p.EmptyAcquireCount(), WaitDuration: p.EmptyAcquireWaitTime(),
+	}
+}

@@ -190,3 +190,22 @@ func (s *Store) Close() error {
 	// file and removes it.
 	return failure(context.Background(), "close", errors.Join(s.reader.Close(), s.writer.Close()))
 }
+
+// Stats implements [storage.Store]: the writer and the readers together.
+func (s *Store) Stats() storage.Stats {
+	stats := connections(s.writer)
+	if s.reader != s.writer {
+		r := connections(s.reader)
+		stats.Open += r.Open
+		stats.InUse += r.InUse
+		stats.Max += r.Max
+		stats.Waits += r.Waits
+		stats.WaitDuration += r.WaitDuration
+	}
+	return stats
+}
+
+func connections(db *sql.DB) storage.Stats {
+	s := db.Stats()
+	return storage.Stats{Open: s.OpenConnections, InUse: s.InUse, Max: s.MaxOpenConnections, Waits: s.WaitCount, WaitDuration: s.WaitDuration}
+}

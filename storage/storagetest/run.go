@@ -25,7 +25,7 @@ func Run(t *testing.T, open Open) {
 		clientTests(), clientChangeTests(), clientRaceTests(),
 		accessTokenTests(), assertionTests(), keyTests(),
 		eventTests(), followTests(), listenTests(),
-		maintainTests(), cancelTests(), closeTests(),
+		maintainTests(), cancelTests(), closeTests(), statsTests(),
 	} {
 		for _, tc := range group {
 			t.Run(tc.name, func(t *testing.T) {
