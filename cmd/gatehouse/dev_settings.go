@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/notes"
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
+)
+
+// devSettings are those of gatehouse dev, and of every command without a
+// settings file: the defaults with the scopes of the notebook. Issuer and
+// resource are not known before dev has its ports.
+func devSettings() settings.Settings {
+	s := settings.Defaults()
+	s.ResourceServer.ResourceName = "Gatehouse notebook"
+	s.Scopes = map[string]settings.Scope{}
+	for _, e := range notes.Scopes() {
+		s.Scopes[e.Name] = settings.Scope{Description: e.Description, Sensitive: e.Sensitive, Implies: e.Implies}
+	}
+	return s
+}
+
+// variable is one line of an env file.
+type variable struct{ name, value string }
+
+// shellVariables quotes values for a POSIX shell; set -a; . FILE reads them.
+func shellVariables(values []variable) string {
+	var text strings.Builder
+	for _, v := range values {
+		fmt.Fprintf(&text, "%s=%s\n", v.name, shellQuote(v.value))
+	}
+	return text.String()
+}
+
+// shellQuote puts s in single quotes, inside which only they are special.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// teach tells a person what runs, what to try, and what is not safe about it.
+func (d *development) teach(w io.Writer) {
+	fmt.Fprintf(w, `
+Gatehouse is ready.
+  authorization server  %s
+  MCP endpoint          %s
+Addresses and credentials are in %s. In another terminal:
+  set -a; . %s
+  gatehouse token                                  # an access token
+  gatehouse introspect "$(gatehouse token)"        # what it says
+  gatehouse call tools/list                        # use it
+
+!! NOT FOR PRODUCTION: plain HTTP without TLS; demo clients with every MCP scope,
+!! whose secrets anyone who can read %s has; the key that seals private keys lies
+!! beside the data. Only this machine can connect. See gatehouse serve for the rest.
+
+`, d.settings.Issuer, d.settings.Audience(), d.envFile, shellWord(d.envFile), d.envFile)
+}
+
+// shellWord quotes s only when it needs it.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@%+,-") == "" && s != "" {
+		return s
+	}
+	return shellQuote(s)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
+)
+
+// logger writes to stderr: JSON, or text when a person reads it.
+func (p *process) logger(forPeople bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.LogLevel(p.LogLevel)}
+	if forPeople && isTerminal(p.stderr) {
+		return slog.New(slog.NewTextHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(p.stderr, options))
+}
+
+// securityLogger writes where the settings say; the file, when there is one,
+// is the caller's to close.
+func (p *process) securityLogger(s settings.SecurityLog) (*slog.Logger, io.Closer, error) {
+	var to io.Writer = p.stderr
+	var file io.Closer = io.NopCloser(nil)
+	if s.File != "" {
+		opened, err := os.OpenFile(s.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("security_log.file: %w", err)
+		}
+		to, file = opened, opened
+	}
+	level := settings.LogLevel(s.Level)
+	if s.File == "" { // what goes to stderr is never chattier than --log-level
+		level = max(level, settings.LogLevel(p.LogLevel))
+	}
+	handler := slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})
+	return slog.New(handler).With("log", "security"), file, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// atLeast raises the least level of a logger whose owner talks too much.
+func atLeast(level slog.Level, log *slog.Logger) *slog.Logger {
+	return slog.New(leveled{log.Handler(), level})
+}
+
+type leveled struct {
+	slog.Handler
+	least slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h leveled) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.least && h.Handler.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return leveled{h.Handler.WithAttrs(attrs), h.least}
+}
+
+// WithGroup implements slog.Handler.
+func (h leveled) WithGroup(name string) slog.Handler {
+	return leveled{h.Handler.WithGroup(name), h.least}
+}

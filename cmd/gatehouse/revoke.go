@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/authserver"
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+type revokeCommand struct {
+	jsonOutput
+	Token  string `placeholder:"TOKEN" xor:"what" help:"One access token; - reads it from stdin."`
+	Grant  string `placeholder:"ID" xor:"what" help:"Every token of a grant."`
+	Client string `placeholder:"ID" xor:"what" help:"Every token of a client; the client stays."`
+	User   string `placeholder:"SUB" xor:"what" help:"Every token of a subject."`
+	All    bool   `xor:"what" help:"Every token there is."`
+}
+
+// Help is the detailed help.
+func (revokeCommand) Help() string {
+	return "The revocation is written to the store, from where every running server learns of it within a second. No server need run now."
+}
+
+// Run appends the revocation to the event log.
+func (c *revokeCommand) Run(ctx context.Context, p *process) error {
+	now := time.Now()
+	event, err := c.event(p.stdin, now)
+	if err != nil {
+		return err
+	}
+	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
+		if event.Seq, err = store.AppendEvent(ctx, event); err != nil {
+			return err
+		}
+		return p.printRevocation(c.JSON, event, "")
+	})
+}
+
+func (c *revokeCommand) event(stdin io.Reader, now time.Time) (storage.Event, error) {
+	switch {
+	case c.Token != "":
+		return tokenRevocation(c.Token, stdin, now)
+	case c.Grant != "":
+		return broadRevocation(storage.EventGrantRevoked, c.Grant, now), nil
+	case c.Client != "":
+		return broadRevocation(storage.EventClientRevoked, c.Client, now), nil
+	case c.User != "":
+		return broadRevocation(storage.EventSubjectRevoked, c.User, now), nil
+	case c.All:
+		return broadRevocation(storage.EventAllRevoked, "", now), nil
+	}
+	return storage.Event{}, usagef("say what to revoke: --token, --grant, --client, --user or --all")
+}
+
+// tokenRevocation does not verify the token: whoever holds the store may
+// revoke by name. It only has to be one that our servers could have issued.
+func tokenRevocation(token string, stdin io.Reader, now time.Time) (storage.Event, error) {
+	token, err := argumentOrStdin(token, stdin)
+	if err != nil {
+		return storage.Event{}, err
+	}
+	jti, expiresAt, err := authserver.TokenID(token)
+	if err != nil {
+		return storage.Event{}, err
+	}
+	if expiresAt.Add(authserver.MaxVerifierSkew).Before(now) {
+		return storage.Event{}, fmt.Errorf("the token expired at %s; there is nothing to revoke", expiresAt.UTC().Format(time.RFC3339))
+	}
+	// A forged expiry must not keep the event for ever.
+	latest := now.Add(authserver.MaxAccessTokenLifetime)
+	if expiresAt.After(latest) {
+		expiresAt = latest
+	}
+	return storage.Event{
+		Kind: storage.EventTokenRevoked, Target: jti, CreatedAt: now, ExpiresAt: expiresAt.Add(authserver.MaxVerifierSkew),
+	}, nil
+}
+
+// broadRevocation revokes all that was issued up to now.
+func broadRevocation(kind storage.EventKind, target string, now time.Time) storage.Event {
+	return storage.Event{
+		Kind: kind, Target: target, IssuedBefore: now, CreatedAt: now,
+		ExpiresAt: now.Add(authserver.MaxAccessTokenLifetime + authserver.MaxVerifierSkew),
+	}
+}
+
+// argumentOrStdin reads a secret from stdin when the argument is "-", so that
+// it need not stand in the process list.
+func argumentOrStdin(argument string, stdin io.Reader) (string, error) {
+	if argument != "-" {
+		return argument, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(stdin, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// printRevocation says what was revoked.
+func (p *process) printRevocation(asJSON bool, e storage.Event, done string) error {
+	if asJSON {
+		out := struct {
+			Revoked      string     `json:"revoked"`
+			Target       string     `json:"target,omitempty"`
+			IssuedBefore *time.Time `json:"issued_before,omitempty"`
+			ExpiresAt    time.Time  `json:"expires_at"`
+		}{Revoked: string(e.Kind), Target: e.Target, ExpiresAt: e.ExpiresAt.UTC()}
+		if !e.IssuedBefore.IsZero() {
+			before := e.IssuedBefore.UTC()
+			out.IssuedBefore = &before
+		}
+		return printJSON(p.stdout, out)
+	}
+	what := map[storage.EventKind]string{
+		storage.EventTokenRevoked:   "token " + e.Target,
+		storage.EventGrantRevoked:   "every token of grant " + e.Target,
+		storage.EventClientRevoked:  "every token of client " + e.Target,
+		storage.EventSubjectRevoked: "every token of subject " + e.Target,
+		storage.EventAllRevoked:     "every token",
+	}[e.Kind]
+	if !e.IssuedBefore.IsZero() {
+		what += " issued up to " + e.IssuedBefore.UTC().Format(time.RFC3339)
+	}
+	_, err := fmt.Fprintf(p.stdout, "%srevoked %s\n", done, what)
+	return err
+}

@@ -1,0 +1,52 @@
+package settings
+
+import (
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/resourceserver"
+	"github.com/gatehouse-mcp/gatehouse/scopes"
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+// Defaults returns what a file leaves out. Issuer and resources have none.
+func Defaults() Settings {
+	return Settings{
+		Listen: "localhost:9000",
+		Memory: 64 << 20,
+		Tokens: Tokens{
+			AccessTokenLifetime: time.Hour,
+			SigningAlg:          "ES256",
+			KeyRotation:         30 * 24 * time.Hour,
+			KeyOverlap:          24 * time.Hour,
+		},
+		SecurityLog: SecurityLog{Level: "info"},
+		ResourceServer: ResourceServer{
+			Listen:         "localhost:3001",
+			Notes:          "./.gatehouse/notes.json",
+			Algorithms:     []string{"ES256", "EdDSA", "PS256", "RS256"},
+			ClockSkew:      time.Minute,
+			KeyRefresh:     5 * time.Minute,
+			OnFeedLoss:     string(resourceserver.IntrospectOnFeedLoss),
+			FeedLossAfter:  30 * time.Second,
+			RequiredScopes: []string{scopes.MCPRead},
+			ToolsScope:     scopes.MCPTools,
+			ResourcesScope: scopes.MCPRead,
+			PromptsScope:   scopes.MCPRead,
+			AdminScope:     scopes.MCPAdmin,
+			MaxBody:        4 << 20,
+
+			SessionTimeout:       30 * time.Minute,
+			MaxSessionsPerClient: 5,
+			KeepAlive:            25 * time.Second,
+		},
+	}
+}
+
+// Sample returns the defaults with an issuer and a resource on this machine:
+// the settings that [Example] prints.
+func Sample() Settings {
+	s := Defaults()
+	s.Issuer = "http://localhost:9000"
+	s.Resources = []Resource{{Identifier: "http://localhost:3001/mcp", TokenFormat: storage.FormatJWT}}
+	return s
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
+	"github.com/gatehouse-mcp/gatehouse/migrations"
+	"github.com/gatehouse-mcp/gatehouse/storage"
+	"github.com/gatehouse-mcp/gatehouse/storage/postgres"
+	"github.com/gatehouse-mcp/gatehouse/storage/sqlite"
+)
+
+// open opens the engine and refuses a schema that is too old.
+func (at place) open(ctx context.Context, log *slog.Logger) (storage.Store, error) {
+	var store storage.Store
+	var err error
+	if at.postgres != "" {
+		store, err = postgres.Open(ctx, postgres.Config{URL: at.postgres, MaxConns: int32(at.maxConns), Logger: log})
+	} else if err = at.exists(); err == nil {
+		store, err = sqlite.Open(ctx, sqlite.Config{Path: at.sqlite, Logger: log})
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	if err := store.Ready(ctx); err != nil {
+		return nil, storeError(errors.Join(err, store.Close()))
+	}
+	return store, nil
+}
+
+// exists refuses to make an empty database out of a mistyped path.
+func (at place) exists() error {
+	if at.postgres != "" {
+		return nil
+	}
+	if _, err := os.Stat(at.sqlite); err != nil {
+		return fmt.Errorf("there is no store at %s; run gatehouse migrate up or gatehouse dev, or name another with --data or --database-url", at.sqlite)
+	}
+	return nil
+}
+
+// migrator creates an embedded store that does not exist.
+func (at place) migrator(ctx context.Context) (*migrations.Migrator, error) {
+	if at.postgres != "" {
+		return postgres.Migrator(ctx, postgres.Config{URL: at.postgres})
+	}
+	return sqlite.Migrator(ctx, sqlite.Config{Path: at.sqlite})
+}
+
+// withStore opens the store that the flags and the settings name for the
+// duration of do.
+func (p *process) withStore(ctx context.Context, do func(settings.Settings, storage.Store) error) error {
+	s, err := p.settings()
+	if err != nil {
+		return err
+	}
+	at, err := p.place(s)
+	if err != nil {
+		return err
+	}
+	store, err := at.open(ctx, p.logger(true))
+	if err != nil {
+		return err
+	}
+	err = do(s, store)
+	return storeError(errors.Join(err, store.Close()))
+}
+
+// storeError adds what to do to the errors that every command can meet.
+func storeError(err error) error {
+	switch {
+	case errors.Is(err, storage.ErrSchema):
+		return fmt.Errorf("%w; run gatehouse migrate up with the same store", err)
+	case errors.Is(err, storage.ErrUnavailable):
+		return fmt.Errorf("%w; check that the database runs and that its address is right", err)
+	case errors.Is(err, storage.ErrConflict):
+		return fmt.Errorf("%w; look at it again and repeat the command", err)
+	}
+	return err
+}
