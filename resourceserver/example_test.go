@@ -1,0 +1,52 @@
+package resourceserver_test
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/gatehouse-mcp/gatehouse/resourceserver"
+	"github.com/gatehouse-mcp/gatehouse/resourceserver/streamable"
+)
+
+// A go-sdk server, protected: clients find the issuer by themselves, every
+// request needs a token for this resource, and tools/call needs mcp:tools.
+func Example() {
+	server := mcp.NewServer(&mcp.Implementation{Name: "notebook", Version: "v1"}, nil)
+
+	rs, err := resourceserver.New(context.Background(), resourceserver.Config{
+		Resource: "https://notebook.example/mcp",
+		Issuer:   "https://login.example",
+		Introspection: &resourceserver.ClientCredentials{ // for opaque tokens, and to hear of revocations
+			ClientID: "notebook", ClientSecret: os.Getenv("CLIENT_SECRET"),
+		},
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", rs.Protect(streamable.Handler(server, &streamable.Options{HostChecked: true})))
+	mux.Handle("/.well-known/", rs.Metadata())
+
+	front := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	log.Print(front.ListenAndServe())
+}
+
+// A tool reads who calls it from its request. The context will not do: in a
+// session it belongs to the request that opened it.
+func ExampleTokenFromInfo() {
+	server := mcp.NewServer(&mcp.Implementation{Name: "notebook", Version: "v1"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who calls"},
+		func(_ context.Context, req *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+			token, ok := resourceserver.TokenFromInfo(req.Extra.TokenInfo)
+			if !ok {
+				return nil, nil, context.Canceled
+			}
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: token.Subject}}}, nil, nil
+		})
+}

@@ -1,0 +1,136 @@
+package resourceserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// maxCached bounds the cache of verified tokens, at roughly 1 KiB each.
+const maxCached = 10_000
+
+// Verifier verifies access tokens outside of a request that [Server.Protect]
+// handles. Scopes are left to the caller.
+type Verifier interface {
+	// Verify returns the token, which must not be modified, or a [*Refusal]:
+	// invalid_token, or temporarily_unavailable when it cannot be judged now.
+	Verify(ctx context.Context, token string) (*AccessToken, error)
+}
+
+// verifier picks the way a token is verified, by its form, and remembers the
+// tokens that were good by their SHA-256.
+type verifier struct {
+	jwt        *jwtVerifier
+	introspect *introspection // nil if not configured
+	feed       *feed          // nil if not configured
+	revoked    *revocations
+	refuse     bool // on feed loss, do not introspect JWTs
+
+	clock func() time.Time
+	cache *otter.Cache[[sha256.Size]byte, *verified]
+	hits  prometheus.Counter
+}
+
+func newCache() (*otter.Cache[[sha256.Size]byte, *verified], error) {
+	return otter.New(&otter.Options[[sha256.Size]byte, *verified]{
+		MaximumSize: maxCached,
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(entry otter.Entry[[sha256.Size]byte, *verified]) time.Duration {
+			return max(time.Until(entry.Value.until), time.Nanosecond)
+		}),
+	})
+}
+
+// Verify implements [Verifier].
+func (v *verifier) Verify(ctx context.Context, token string) (*AccessToken, error) {
+	e, err := v.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return &e.AccessToken, nil
+}
+
+// verify returns the token from the cache if it is still what it was: in its
+// time, vouched for recently enough, not revoked.
+func (v *verifier) verify(ctx context.Context, token string) (*verified, error) {
+	now := v.clock()
+	key := digest(token)
+	e, found := v.cache.GetIfPresent(key)
+	if found && e.local && e.epoch != v.jwt.keys.epoch() {
+		e, found = nil, false // its key may have been withdrawn
+	}
+	switch {
+	case found && !now.Before(e.until):
+		return nil, invalidToken(errExpired)
+	case found && v.vouched(e, now):
+		v.hits.Inc()
+	default:
+		var err error
+		if e, err = v.ask(ctx, token, key, e, now); err != nil {
+			return nil, err
+		}
+		v.cache.Set(key, e)
+	}
+	if v.revoked.cover(e) {
+		return nil, invalidToken(errRevoked)
+	}
+	return e, nil
+}
+
+// vouched reports whether e may be believed without asking the issuer: a JWT
+// while revocations are known (or nobody would tell them), anything for a
+// short time after the issuer said that it is active.
+func (v *verifier) vouched(e *verified, now time.Time) bool {
+	limit := activeAlone
+	if v.feed == nil || v.feed.inSync(now) {
+		if e.local {
+			return true
+		}
+		limit = activeInSync
+	}
+	return !e.checked.IsZero() && now.Sub(e.checked) < limit
+}
+
+// ask verifies a token that the cache cannot vouch for; known is what it has
+// of it, or nil. A JWT is verified locally before the issuer is troubled, so
+// that forged ones cost it nothing.
+func (v *verifier) ask(ctx context.Context, token string, key [sha256.Size]byte, known *verified, now time.Time) (*verified, error) {
+	if known == nil && isJWS(token) {
+		var err error
+		if known, err = v.jwt.accessToken(ctx, token, now); err != nil {
+			return nil, err
+		}
+	}
+	isJWT := known != nil && known.local
+	switch {
+	case isJWT && v.vouched(known, now):
+		return known, nil
+	case isJWT && v.refuse:
+		return nil, unavailable(errFeedLost)
+	case v.introspect == nil:
+		return nil, invalidToken(errOpaque)
+	}
+	e, err := v.introspect.accessToken(ctx, token, key, now)
+	if err == nil && isJWT {
+		confirmed := *known
+		confirmed.checked = e.checked
+		e = &confirmed
+	}
+	return e, err
+}
+
+// isJWS tells the compact serialization from an opaque token: three parts, the
+// first of which begins like a JSON object in base64url.
+func isJWS(token string) bool {
+	return strings.HasPrefix(token, "ey") && strings.Count(token, ".") == 2
+}
+
+// digest returns the SHA-256 of a token without copying it: the hash function
+// reads its argument and keeps nothing.
+func digest(token string) [sha256.Size]byte {
+	return sha256.Sum256(unsafe.Slice(unsafe.StringData(token), len(token)))
+}
