@@ -6,44 +6,40 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/demo"
+	"github.com/gatehouse-mcp/gatehouse/storage/postgres"
 )
 
-type demoCommand struct {
-	sealKeyFlags
-}
+type demoCommand struct{}
 
 // Help is the detailed help.
 func (demoCommand) Help() string {
-	return "Starts both servers on free ports with a store of their own, shows each step as the curl command a person would type, with its real answer, and fails if one does not do what it should. Leaves nothing behind. With --database-url postgres://... it uses that database, for which it needs the seal key, and deletes its clients at the end."
+	return "Starts both servers on free ports with a store of their own, shows each step as the curl command a person would type, with its real answer, and fails if one does not do what it should. Leaves nothing behind. With --database-url postgres://... the store is a schema of its own in that database."
 }
 
 // Run starts a pair like dev's in a temporary directory, registers clients by
 // the command line, runs the demonstration and removes everything.
-func (c *demoCommand) Run(ctx context.Context, p *process) (err error) {
+func (demoCommand) Run(ctx context.Context, p *process) (err error) {
 	own := *p
-	own.ConfigFile, own.LogLevel = "", "error"
-	switch postgres := strings.HasPrefix(p.DatabaseURL, "postgres"); {
-	case !postgres:
-		own.DatabaseURL = ""
-	case c.SealKeyFile == "" && p.getenv("GATEHOUSE_SEAL_KEY") == "":
-		// With a key of our own nobody could open the database's keys after us.
-		return usagef("a demo on Postgres needs the seal key of that database: GATEHOUSE_SEAL_KEY or GATEHOUSE_SEAL_KEY_FILE (for a new one: openssl rand -base64 32)")
+	own.ConfigFile, own.LogLevel, own.DatabaseURL = "", "error", ""
+	if strings.HasPrefix(p.DatabaseURL, "postgres") {
+		scratch, drop, err := postgres.Scratch(ctx, postgres.Config{URL: p.DatabaseURL})
+		if err != nil {
+			return storeError(err)
+		}
+		own.DatabaseURL = scratch.URL
+		defer func() { err = errors.Join(err, drop(context.WithoutCancel(ctx))) }()
 	}
 	if own.Data, err = os.MkdirTemp("", "gatehouse-demo-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(own.Data)) }()
-	return own.demonstrate(ctx, &devCommand{
-		sealKeyFlags: c.sealKeyFlags, IssuerAddr: "localhost:0", ResourceAddr: "localhost:0", demonstration: true,
-	})
+	return own.demonstrate(ctx, &devCommand{IssuerAddr: "localhost:0", ResourceAddr: "localhost:0", demonstration: true})
 }
 
 // demonstrate runs the servers while the demonstration does.
@@ -56,36 +52,28 @@ func (p *process) demonstrate(ctx context.Context, command *devCommand) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- d.run(serving) }()
-	registered, err := p.demonstrateOn(ctx, d)
+	err = p.demonstrateOn(ctx, d)
 	stop()
-	err = errors.Join(err, <-served)
-	if p.DatabaseURL != "" {
-		for _, c := range d.clients {
-			registered = append(registered, c.ID)
-		}
-		err = errors.Join(err, p.forget(ctx, registered))
-	}
-	return errors.Join(err, d.close())
+	return errors.Join(err, <-served, d.close())
 }
 
-// demonstrateOn also returns the clients that it has registered.
-func (p *process) demonstrateOn(ctx context.Context, d *development) (registered []string, err error) {
+func (p *process) demonstrateOn(ctx context.Context, d *development) error {
 	if err := d.awaitReady(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	cfg, registered, err := p.demoConfig(ctx, d)
+	cfg, err := p.demoConfig(ctx, d)
 	if err != nil {
-		return registered, err
+		return err
 	}
 	if err := demo.Run(ctx, cfg); err != nil {
-		return registered, err
+		return err
 	}
 	_, err = fmt.Fprintln(p.stdout, "\n# Every step did what it should.")
-	return registered, err
+	return err
 }
 
 // demoConfig registers the clients of the demonstration.
-func (p *process) demoConfig(ctx context.Context, d *development) (cfg demo.Config, registered []string, err error) {
+func (p *process) demoConfig(ctx context.Context, d *development) (cfg demo.Config, err error) {
 	resource, other := d.settings.Audience(), d.settings.Resources[1].Identifier
 	cfg = demo.Config{Issuer: d.settings.Issuer, Resource: resource, Other: other, Out: p.stdout}
 	fmt.Fprintf(p.stdout, "# Both servers run: authorization server %s, MCP endpoint %s\n", cfg.Issuer, cfg.Resource)
@@ -100,23 +88,10 @@ func (p *process) demoConfig(ctx context.Context, d *development) (cfg demo.Conf
 	} {
 		*registration.into, err = p.registerShown(ctx, append(registration.flags, "--resource", resource))
 		if err != nil {
-			return cfg, registered, fmt.Errorf("registering a client: %w", err)
+			return cfg, fmt.Errorf("registering a client: %w", err)
 		}
-		registered = append(registered, registration.into.ID)
 	}
-	return cfg, registered, nil
-}
-
-// forget deletes clients, also after the demonstration was interrupted.
-func (p *process) forget(ctx context.Context, clients []string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	var errs []error
-	for _, id := range clients {
-		args := []string{"client", "delete", id, "--database-url", p.DatabaseURL}
-		errs = append(errs, run(ctx, args, fromNowhere, p.stdin, io.Discard, p.stderr))
-	}
-	return errors.Join(errs...)
+	return cfg, nil
 }
 
 // fromNowhere is an environment without variables.

@@ -41,7 +41,7 @@ func startPair(t *testing.T) func(*testing.T) demo.Config {
 		t.Fatal(err)
 	}
 	return func(t *testing.T) demo.Config {
-		cfg, _, err := p.demoConfig(t.Context(), d)
+		cfg, err := p.demoConfig(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
 		}
