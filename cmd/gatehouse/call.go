@@ -17,11 +17,11 @@ import (
 )
 
 type callCommand struct {
-	Method   string `arg:"" help:"MCP method, such as tools/list, tools/call, resources/read."`
-	Tool     string `placeholder:"NAME" help:"Tool to call; --args are its arguments."`
-	Args     string `placeholder:"JSON" default:"{}" help:"Parameters of the method as a JSON object."`
-	Resource string `placeholder:"URL" env:"RESOURCE" help:"MCP endpoint."`
-	Token    string `placeholder:"TOKEN" env:"TOKEN" help:"Access token; default one by client credentials. - reads it from stdin."`
+	Method   string `arg:""                help:"MCP method, such as tools/list, tools/call, resources/read."`
+	Tool     string `placeholder:"NAME"    help:"Tool to call; --args are its arguments."`
+	Args     string `default:"{}"          placeholder:"JSON"                                                 help:"Parameters of the method as a JSON object."`
+	Resource string `env:"RESOURCE"        placeholder:"URL"                                                  help:"MCP endpoint."`
+	Token    string `env:"TOKEN"           placeholder:"TOKEN"                                                help:"Access token; default one by client credentials. - reads it from stdin."`
 	Scope    string `placeholder:"\"A B\"" help:"Scopes to ask for, without --token."`
 	jsonOutput
 	credentials
@@ -172,7 +172,7 @@ func (e *refusedError) Error() string {
 		text += " " + code
 	}
 	if description := e.challenge["error_description"]; description != "" {
-		text += ": " + description
+		text += ": " + strings.TrimSuffix(description, ".")
 	}
 	switch {
 	case e.challenge["error"] == "insufficient_scope":

@@ -20,30 +20,30 @@ type clientCommand struct {
 	List         clientListCommand   `cmd:"" help:"List clients."`
 	Show         clientShowCommand   `cmd:"" help:"Show a client."`
 	Update       clientUpdateCommand `cmd:"" help:"Change a client."`
-	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret" help:"Give a client a new secret."`
+	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret"                                help:"Give a client a new secret."`
 	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and revoke its tokens."`
 }
 
 // clientFields are the properties that create and update share; on update a
 // flag that is given replaces the value.
 type clientFields struct {
-	Name            string   `placeholder:"TEXT" help:"Name for people."`
-	Grant           []string `placeholder:"TYPE" sep:"none" help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token."`
+	Name            string   `placeholder:"TEXT"    help:"Name for people."`
+	Grant           []string `sep:"none"            placeholder:"TYPE"                                                          help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token."`
 	Scope           string   `placeholder:"\"A B\"" help:"All scopes it may ask for."`
 	DefaultScope    string   `placeholder:"\"A B\"" help:"Scopes it gets when it asks for none; default all."`
-	Resource        []string `placeholder:"URL" sep:"none" help:"Resource it may get tokens for, repeatable."`
-	DefaultResource string   `placeholder:"URL" help:"Resource it gets when it names none and has several."`
-	RedirectURI     []string `name:"redirect-uri" placeholder:"URI" sep:"none" help:"Redirect URI, exact, repeatable: https, or http on loopback."`
-	TokenFormat     string   `placeholder:"FORMAT" help:"jwt or opaque; default as the resource says."`
-	JWKS            string   `name:"jwks" placeholder:"FILE" help:"Public keys (RFC 7517) for private_key_jwt."`
-	Introspect      *bool    `negatable:"" help:"May introspect tokens of its resources and follow their revocations."`
+	Resource        []string `sep:"none"            placeholder:"URL"                                                           help:"Resource it may get tokens for, repeatable."`
+	DefaultResource string   `placeholder:"URL"     help:"Resource it gets when it names none and has several."`
+	RedirectURI     []string `name:"redirect-uri"   sep:"none"                                                                  placeholder:"URI"                                                                                help:"Redirect URI, exact, repeatable: https, or http on loopback."`
+	TokenFormat     string   `placeholder:"FORMAT"  help:"jwt or opaque; default as the resource says."`
+	JWKS            string   `name:"jwks"           placeholder:"FILE"                                                          help:"Public keys (RFC 7517) for private_key_jwt."`
+	Introspect      *bool    `negatable:""          help:"May introspect tokens of its resources and follow their revocations."`
 }
 
 type clientCreateCommand struct {
 	clientFields
 	jsonOutput
-	ID         string `name:"id" placeholder:"ID" help:"client_id; default random."`
-	AuthMethod string `placeholder:"METHOD" default:"client_secret_basic" help:"client_secret_basic, client_secret_post, private_key_jwt or none."`
+	ID         string `name:"id"                     placeholder:"ID"     help:"client_id; default random."`
+	AuthMethod string `default:"client_secret_basic" placeholder:"METHOD" help:"client_secret_basic, client_secret_post, private_key_jwt or none."`
 }
 
 // Run registers the client.

@@ -55,7 +55,16 @@ Addresses and credentials are in %s. In another terminal:
 !! whose secrets anyone who can read %s has; the key that seals private keys lies
 !! beside the data. Only this machine can connect. See gatehouse serve for the rest.
 
-`, d.settings.Issuer, d.settings.Audience(), d.envFile, shellWord(d.envFile), d.envFile)
+`, d.settings.Issuer, d.settings.Audience(), d.envFile, sourced(d.envFile), d.envFile)
+}
+
+// sourced is the argument with which a shell's dot command reads path: without
+// a slash it would look for the name in PATH.
+func sourced(path string) string {
+	if !strings.Contains(path, "/") {
+		path = "./" + path
+	}
+	return shellWord(path)
 }
 
 // shellWord quotes s only when it needs it.

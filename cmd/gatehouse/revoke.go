@@ -14,10 +14,10 @@ import (
 
 type revokeCommand struct {
 	jsonOutput
-	Token  string `placeholder:"TOKEN" xor:"what" help:"One access token; - reads it from stdin."`
-	Grant  string `placeholder:"ID" xor:"what" help:"Every token of a grant."`
-	Client string `placeholder:"ID" xor:"what" help:"Every token of a client; the client stays."`
-	User   string `placeholder:"SUB" xor:"what" help:"Every token of a subject."`
+	Token  string `xor:"what" placeholder:"TOKEN"          help:"One access token; - reads it from stdin."`
+	Grant  string `xor:"what" placeholder:"ID"             help:"Every token of a grant."`
+	Client string `xor:"what" placeholder:"ID"             help:"Every token of a client; the client stays."`
+	User   string `xor:"what" placeholder:"SUB"            help:"Every token of a subject."`
 	All    bool   `xor:"what" help:"Every token there is."`
 }
 

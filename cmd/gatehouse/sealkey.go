@@ -20,7 +20,7 @@ const sealKeyBytes = 32
 // sealKeyFlags say where the keys are that seal private keys at rest. Their
 // value is taken from the environment only: a command line is no place for it.
 type sealKeyFlags struct {
-	SealKeyFile string `placeholder:"FILE" env:"GATEHOUSE_SEAL_KEY_FILE" help:"Keys that seal private keys at rest, one per line in base64; or the keys themselves in GATEHOUSE_SEAL_KEY."`
+	SealKeyFile string `env:"GATEHOUSE_SEAL_KEY_FILE" placeholder:"FILE" help:"Keys that seal private keys at rest, one per line in base64; or the keys themselves in GATEHOUSE_SEAL_KEY."`
 }
 
 // sealKeys looks into GATEHOUSE_SEAL_KEY, the flag, the settings and at last
