@@ -30,11 +30,13 @@ const (
 	// unnoticed when its notification is lost.
 	pollInterval = 400 * time.Millisecond
 	pollTimeout  = 3 * time.Second
-	// staleAfter is how long answers may rest on what was known at the last
-	// complete poll; then the store counts as down.
-	staleAfter = 5 * time.Second
-	eventPage  = 1000
+	eventPage    = 1000
 )
+
+// MaxStaleness is how long a server may act on what the store said before: a
+// client that is gone may get a token for so long. Without news from the store
+// for longer it answers 503.
+const MaxStaleness = 5 * time.Second
 
 // eventLog follows the store's event log: it hands each event once to apply
 // and keeps the revocations in force for the feed of resource servers.
@@ -70,7 +72,7 @@ func newEventLog(store storage.Events, apply func(storage.Event), logger *slog.L
 func (l *eventLog) fresh(now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Sub(l.current) > staleAfter {
+	if now.Sub(l.current) > MaxStaleness {
 		return unavailable(fmt.Errorf("event log last read %s ago", now.Sub(l.current).Round(time.Second)))
 	}
 	return nil

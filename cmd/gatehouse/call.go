@@ -17,11 +17,11 @@ import (
 )
 
 type callCommand struct {
-	Method   string `arg:""                help:"MCP method, such as tools/list, tools/call, resources/read."`
-	Tool     string `placeholder:"NAME"    help:"Tool to call; --args are its arguments."`
-	Args     string `default:"{}"          placeholder:"JSON"                                                 help:"Parameters of the method as a JSON object."`
-	Resource string `env:"RESOURCE"        placeholder:"URL"                                                  help:"MCP endpoint."`
-	Token    string `env:"TOKEN"           placeholder:"TOKEN"                                                help:"Access token; default one by client credentials. - reads it from stdin."`
+	Method   string `arg:"" help:"MCP method, such as tools/list, tools/call, resources/read."`
+	Tool     string `placeholder:"NAME" help:"Tool to call; --args are its arguments."`
+	Args     string `default:"{}" placeholder:"JSON" help:"Parameters of the method as a JSON object."`
+	Resource string `env:"RESOURCE" placeholder:"URL" help:"MCP endpoint."`
+	Token    string `env:"TOKEN" placeholder:"TOKEN" help:"Access token; default one by client credentials. - reads it from stdin."`
 	Scope    string `placeholder:"\"A B\"" help:"Scopes to ask for, without --token."`
 	jsonOutput
 	credentials

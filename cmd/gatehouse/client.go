@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver"
 	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -20,29 +21,29 @@ type clientCommand struct {
 	List         clientListCommand   `cmd:"" help:"List clients."`
 	Show         clientShowCommand   `cmd:"" help:"Show a client."`
 	Update       clientUpdateCommand `cmd:"" help:"Change a client."`
-	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret"                                help:"Give a client a new secret."`
+	RotateSecret clientRotateCommand `cmd:"" name:"rotate-secret" help:"Give a client a new secret."`
 	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and revoke its tokens."`
 }
 
 // clientFields are the properties that create and update share; on update a
 // flag that is given replaces the value.
 type clientFields struct {
-	Name            string   `placeholder:"TEXT"    help:"Name for people."`
-	Grant           []string `sep:"none"            placeholder:"TYPE"                                                          help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token."`
+	Name            string   `placeholder:"TEXT" help:"Name for people."`
+	Grant           []string `sep:"none" placeholder:"TYPE" help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token."`
 	Scope           string   `placeholder:"\"A B\"" help:"All scopes it may ask for."`
 	DefaultScope    string   `placeholder:"\"A B\"" help:"Scopes it gets when it asks for none; default all."`
-	Resource        []string `sep:"none"            placeholder:"URL"                                                           help:"Resource it may get tokens for, repeatable."`
-	DefaultResource string   `placeholder:"URL"     help:"Resource it gets when it names none and has several."`
-	RedirectURI     []string `name:"redirect-uri"   sep:"none"                                                                  placeholder:"URI"                                                                                help:"Redirect URI, exact, repeatable: https, or http on loopback."`
-	TokenFormat     string   `placeholder:"FORMAT"  help:"jwt or opaque; default as the resource says."`
-	JWKS            string   `name:"jwks"           placeholder:"FILE"                                                          help:"Public keys (RFC 7517) for private_key_jwt."`
-	Introspect      *bool    `negatable:""          help:"May introspect tokens of its resources and follow their revocations."`
+	Resource        []string `sep:"none" placeholder:"URL" help:"Resource it may get tokens for, repeatable."`
+	DefaultResource string   `placeholder:"URL" help:"Resource it gets when it names none and has several."`
+	RedirectURI     []string `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Redirect URI, exact, repeatable: https, or http on loopback."`
+	TokenFormat     string   `placeholder:"FORMAT" help:"jwt or opaque; default as the resource says."`
+	JWKS            string   `name:"jwks" placeholder:"FILE" help:"Public keys (RFC 7517) for private_key_jwt."`
+	Introspect      *bool    `negatable:"" help:"May introspect tokens of its resources and follow their revocations."`
 }
 
 type clientCreateCommand struct {
 	clientFields
 	jsonOutput
-	ID         string `name:"id"                     placeholder:"ID"     help:"client_id; default random."`
+	ID         string `name:"id" placeholder:"ID" help:"client_id; default random."`
 	AuthMethod string `default:"client_secret_basic" placeholder:"METHOD" help:"client_secret_basic, client_secret_post, private_key_jwt or none."`
 }
 
@@ -133,7 +134,7 @@ type clientUpdateCommand struct {
 	ID string `arg:"" help:"client_id."`
 	clientFields
 	jsonOutput
-	Disabled *bool `negatable:"" help:"Refuse the client, or (--no-disabled) let it in again. Its tokens live on; see gatehouse revoke."`
+	Disabled *bool `negatable:"" help:"Refuse the client and revoke its tokens, or (--no-disabled) let it in again."`
 }
 
 // Run changes the client if nobody else does at the same time.
@@ -152,9 +153,14 @@ func (c *clientUpdateCommand) Run(ctx context.Context, p *process) error {
 		if err := checkClient(client, s); err != nil {
 			return err
 		}
-		client, err = store.UpdateClient(ctx, client, time.Now())
-		if err != nil {
+		now := time.Now()
+		if client, err = store.UpdateClient(ctx, client, now); err != nil {
 			return err
+		}
+		if client.Disabled {
+			if _, err := store.AppendEvent(ctx, clientRevocation(client.ID, now)); err != nil {
+				return fmt.Errorf("the client is refused, but its tokens are not revoked; repeat the command: %w", err)
+			}
 		}
 		return p.printClient(c.JSON, client, "")
 	})
@@ -201,7 +207,7 @@ type clientDeleteCommand struct {
 // Run deletes the client; the same statement revokes its tokens everywhere.
 func (c *clientDeleteCommand) Run(ctx context.Context, p *process) error {
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
-		event := broadRevocation(storage.EventClientRevoked, c.ID, time.Now())
+		event := clientRevocation(c.ID, time.Now())
 		err := store.DeleteClient(ctx, c.ID, event)
 		if errors.Is(err, storage.ErrNotFound) {
 			return noClient(c.ID)
@@ -211,6 +217,14 @@ func (c *clientDeleteCommand) Run(ctx context.Context, p *process) error {
 		}
 		return p.printRevocation(c.JSON, event, fmt.Sprintf("deleted client %s; ", c.ID))
 	})
+}
+
+// clientRevocation revokes the tokens of a client that is refused from now on,
+// those too that a server issues before it has heard of that.
+func clientRevocation(id string, now time.Time) storage.Event {
+	event := broadRevocation(storage.EventClientRevoked, id, now)
+	event.IssuedBefore = now.Add(authserver.MaxStaleness)
+	return event
 }
 
 func findClient(ctx context.Context, store storage.Clients, id string) (storage.Client, error) {

@@ -24,9 +24,9 @@ const readyPatience = 30 * time.Second
 
 type devCommand struct {
 	sealKeyFlags
-	IssuerAddr   string `default:"localhost:9000" placeholder:"ADDR"                                                                    help:"Address of the authorization server; port 0 picks a free one."`
-	ResourceAddr string `default:"localhost:3001" placeholder:"ADDR"                                                                    help:"Address of the resource server; port 0 picks a free one."`
-	EnvFile      string `placeholder:"FILE"       help:"Where to write addresses and credentials, as shell variables; default DIR/env."`
+	IssuerAddr   string `default:"localhost:9000" placeholder:"ADDR" help:"Address of the authorization server; port 0 picks a free one."`
+	ResourceAddr string `default:"localhost:3001" placeholder:"ADDR" help:"Address of the resource server; port 0 picks a free one."`
+	EnvFile      string `placeholder:"FILE" help:"Where to write addresses and credentials, as shell variables; default DIR/env."`
 
 	// demonstration adds a resource that nobody serves, and gives the clients
 	// names that no other process has.

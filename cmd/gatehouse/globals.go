@@ -11,10 +11,10 @@ import (
 
 // globals are the flags of every command.
 type globals struct {
-	ConfigFile  string `name:"config"             env:"GATEHOUSE_CONFIG"       placeholder:"FILE" help:"Settings file; see gatehouse config example."`
-	Data        string `env:"GATEHOUSE_DATA"      default:"./.gatehouse"       placeholder:"DIR"  help:"Directory of the embedded store."`
-	DatabaseURL string `name:"database-url"       env:"DATABASE_URL"           placeholder:"URL"  help:"Store to use instead: postgres://... or sqlite:FILE."`
-	LogLevel    string `env:"GATEHOUSE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info"     help:"Least level of messages on stderr: debug, info, warn or error."`
+	ConfigFile  string `name:"config" env:"GATEHOUSE_CONFIG" placeholder:"FILE" help:"Settings file; see gatehouse config example."`
+	Data        string `env:"GATEHOUSE_DATA" default:"./.gatehouse" placeholder:"DIR" help:"Directory of the embedded store."`
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"Store to use instead: postgres://... or sqlite:FILE."`
+	LogLevel    string `env:"GATEHOUSE_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level of messages on stderr: debug, info, warn or error."`
 }
 
 // jsonOutput is embedded by the commands that list or create.

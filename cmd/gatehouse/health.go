@@ -9,8 +9,8 @@ import (
 )
 
 type healthCommand struct {
-	URL      string        `arg:""                                                         name:"url"               help:"URL to ask, such as http://127.0.0.1:9000/ready."`
-	Timeout  time.Duration `default:"5s"                                                   help:"How long to wait."`
+	URL      string        `arg:"" name:"url" help:"URL to ask, such as http://127.0.0.1:9000/ready."`
+	Timeout  time.Duration `default:"5s" help:"How long to wait."`
 	Insecure bool          `help:"Do not verify the certificate: a probe asks by address."`
 }
 

@@ -7,11 +7,11 @@ import (
 )
 
 type introspectCommand struct {
-	Token        string `arg:""                         help:"The token; - reads it from stdin."`
-	Issuer       string `env:"ISSUER"                   placeholder:"URL"                                         help:"Issuer; its introspection endpoint is discovered."`
-	ClientID     string `name:"client-id"               env:"INTROSPECT_CLIENT_ID"                                placeholder:"ID"                                         help:"A client that may introspect."`
-	ClientSecret string `env:"INTROSPECT_CLIENT_SECRET" placeholder:"SECRET"                                      help:"Its secret; better in the environment."`
-	Key          string `placeholder:"FILE"             help:"Its private key (JWK or PEM), instead of a secret."`
+	Token        string `arg:"" help:"The token; - reads it from stdin."`
+	Issuer       string `env:"ISSUER" placeholder:"URL" help:"Issuer; its introspection endpoint is discovered."`
+	ClientID     string `name:"client-id" env:"INTROSPECT_CLIENT_ID" placeholder:"ID" help:"A client that may introspect."`
+	ClientSecret string `env:"INTROSPECT_CLIENT_SECRET" placeholder:"SECRET" help:"Its secret; better in the environment."`
+	Key          string `placeholder:"FILE" help:"Its private key (JWK or PEM), instead of a secret."`
 	jsonOutput
 }
 

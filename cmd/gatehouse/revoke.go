@@ -14,10 +14,10 @@ import (
 
 type revokeCommand struct {
 	jsonOutput
-	Token  string `xor:"what" placeholder:"TOKEN"          help:"One access token; - reads it from stdin."`
-	Grant  string `xor:"what" placeholder:"ID"             help:"Every token of a grant."`
-	Client string `xor:"what" placeholder:"ID"             help:"Every token of a client; the client stays."`
-	User   string `xor:"what" placeholder:"SUB"            help:"Every token of a subject."`
+	Token  string `xor:"what" placeholder:"TOKEN" help:"One access token; - reads it from stdin."`
+	Grant  string `xor:"what" placeholder:"ID" help:"Every token of a grant."`
+	Client string `xor:"what" placeholder:"ID" help:"Every token of a client; the client stays."`
+	User   string `xor:"what" placeholder:"SUB" help:"Every token of a subject."`
 	All    bool   `xor:"what" help:"Every token there is."`
 }
 
@@ -127,6 +127,6 @@ func (p *process) printRevocation(asJSON bool, e storage.Event, done string) err
 	if !e.IssuedBefore.IsZero() {
 		what += " issued up to " + e.IssuedBefore.UTC().Format(time.RFC3339)
 	}
-	_, err := fmt.Fprintf(p.stdout, "%srevoked %s\n", done, what)
+	_, err := fmt.Fprintf(p.stdout, "%srevoked %s; running servers refuse it within a second\n", done, what)
 	return err
 }

@@ -21,7 +21,7 @@ const (
 
 type serveCommand struct {
 	sealKeyFlags
-	Role    string `env:"GATEHOUSE_ROLE"                      enum:"authserver,resourceserver,all" default:"all" help:"What to run: authserver, resourceserver or all."`
+	Role    string `env:"GATEHOUSE_ROLE" enum:"authserver,resourceserver,all" default:"all" help:"What to run: authserver, resourceserver or all."`
 	Migrate bool   `help:"Bring the schema up to date first."`
 }
 

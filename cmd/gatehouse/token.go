@@ -14,9 +14,9 @@ import (
 // credentials are the flags of a confidential client; the env file of
 // gatehouse dev sets them all.
 type credentials struct {
-	ClientID     string `name:"client-id"    env:"CLIENT_ID"                                                           placeholder:"ID"                                 help:"client_id."`
-	ClientSecret string `env:"CLIENT_SECRET" placeholder:"SECRET"                                                      help:"Client secret; better in the environment."`
-	Key          string `placeholder:"FILE"  help:"Private key (JWK or PEM) for private_key_jwt, instead of a secret."`
+	ClientID     string `name:"client-id" env:"CLIENT_ID" placeholder:"ID" help:"client_id."`
+	ClientSecret string `env:"CLIENT_SECRET" placeholder:"SECRET" help:"Client secret; better in the environment."`
+	Key          string `placeholder:"FILE" help:"Private key (JWK or PEM) for private_key_jwt, instead of a secret."`
 }
 
 func (c credentials) read() (oauthclient.Credentials, error) {
@@ -43,8 +43,8 @@ func (c credentials) read() (oauthclient.Credentials, error) {
 type tokenCommand struct {
 	jsonOutput
 	credentials
-	Issuer   string `env:"ISSUER"          placeholder:"URL"                                        help:"Issuer of the token; its endpoints are discovered."`
-	Resource string `env:"RESOURCE"        placeholder:"URL"                                        help:"Resource the token is for (RFC 8707)."`
+	Issuer   string `env:"ISSUER" placeholder:"URL" help:"Issuer of the token; its endpoints are discovered."`
+	Resource string `env:"RESOURCE" placeholder:"URL" help:"Resource the token is for (RFC 8707)."`
 	Scope    string `placeholder:"\"A B\"" help:"Scopes to ask for; default what the issuer gives."`
 }
 
