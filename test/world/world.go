@@ -40,7 +40,6 @@ type World struct {
 	Issuer   string
 	Resource string // the MCP endpoint and its identifier
 	Store    storage.Store
-	Auth     *authserver.Server
 	Gate     *resourceserver.Server
 
 	// IntrospectID and IntrospectSecret are the resource server's own client.
@@ -49,7 +48,17 @@ type World struct {
 	// HTTP is a client for tests, without a proxy and with many connections.
 	HTTP *http.Client
 
-	t testing.TB
+	t       testing.TB
+	replica func(net.Listener)
+}
+
+// Replica starts another authorization server of the same issuer on the same
+// store and returns the address at which only it answers.
+func (w *World) Replica() (address string) {
+	w.t.Helper()
+	listener := listen(w.t)
+	w.replica(listener)
+	return "http://" + listener.Addr().String()
 }
 
 // Postgres opens a database of its own; tracer may be nil.
@@ -83,8 +92,8 @@ func SQLite(t testing.TB) storage.Store {
 }
 
 // Start runs a pair over store until the test ends, and returns when both are
-// ready.
-func Start(t testing.TB, store storage.Store) *World {
+// ready. The authorization server knows the other resources too.
+func Start(t testing.TB, store storage.Store, others ...string) *World {
 	t.Helper()
 	// The servers outlive the test's own context by the clean-up below, so
 	// that what it checks at its end still has answers.
@@ -100,20 +109,27 @@ func Start(t testing.TB, store storage.Store) *World {
 	var running sync.WaitGroup
 	t.Cleanup(func() { stop(); running.Wait() }) // also when what follows fails
 
-	w.Auth, err = authserver.New(ctx, authserver.Config{
-		Issuer: w.Issuer, Store: store, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}, Scopes: catalog,
-		Resources: []authserver.Resource{{Identifier: w.Resource}}, Logger: logger(t),
-	})
-	if err != nil {
-		t.Fatal(err)
+	resources := []authserver.Resource{{Identifier: w.Resource}}
+	for _, other := range others {
+		resources = append(resources, authserver.Resource{Identifier: other})
 	}
-	running.Go(func() { _ = w.Auth.Run(ctx) })
-	serve(t, authListener, w.Auth)
+	w.replica = func(listener net.Listener) {
+		server, err := authserver.New(ctx, authserver.Config{
+			Issuer: w.Issuer, Store: store, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}, Scopes: catalog,
+			Resources: resources, Logger: logger(t),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() { _ = server.Run(ctx) })
+		serve(t, listener, server)
+	}
+	w.replica(authListener)
 	w.IntrospectID = "resource-server"
 	w.IntrospectSecret = w.Client(w.IntrospectID, func(c *storage.Client) { c.Introspect = true })
 	serve(t, gateListener, w.gate(ctx, catalog))
 	t.Cleanup(stop) // before the listeners close, so that nobody misses anybody
-	w.eventually("the resource server is ready", func() bool { return w.Gate.Ready(ctx) == nil })
+	w.Eventually("the resource server is ready", func() bool { return w.Gate.Ready(ctx) == nil })
 	return w
 }
 
@@ -170,7 +186,12 @@ func Opaque(c *storage.Client) { c.TokenFormat = storage.FormatOpaque }
 
 // Post sends a form with HTTP Basic and returns status and body.
 func (w *World) Post(ctx context.Context, path, id, secret string, form url.Values) (int, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.Issuer+path, strings.NewReader(form.Encode()))
+	return w.PostTo(ctx, w.Issuer+path, id, secret, form)
+}
+
+// PostTo is [World.Post] to any address.
+func (w *World) PostTo(ctx context.Context, address, id, secret string, form url.Values) (int, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -212,7 +233,8 @@ func (w *World) send(r *http.Request) (int, []byte, error) {
 	return response.StatusCode, body, err
 }
 
-func (w *World) eventually(what string, condition func() bool) {
+// Eventually waits for what another goroutine or server will bring about.
+func (w *World) Eventually(what string, condition func() bool) {
 	w.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
