@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"net/http"
 )
@@ -25,19 +26,8 @@ type introspection struct {
 // introspect is the introspection endpoint (RFC 7662). The caller must be a
 // client that may introspect, and learns only about tokens for its resources.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request, entry *logEntry) error {
-	p, err := parseParams(r)
+	c, token, err := s.aboutToken(r, entry, s.authenticateConfidential)
 	if err != nil {
-		return err
-	}
-	c, err := s.authenticateConfidential(r.Context(), r, p)
-	if err != nil {
-		return err
-	}
-	token := p.get("token")
-	if token == "" {
-		return invalidRequest("token is missing.")
-	}
-	if err := s.log.fresh(entry.start); err != nil {
 		return err
 	}
 	found, err := s.lookup(r.Context(), token, entry.start)
@@ -58,4 +48,22 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, entry *logEn
 		Subject: found.subject, Audience: found.audience, Issuer: s.cfg.Issuer, ID: found.id, Grant: found.grantID,
 	})
 	return nil
+}
+
+// aboutToken reads a request about one token: who asks, and the token. It
+// fails when nobody can tell what is revoked.
+func (s *Server) aboutToken(r *http.Request, entry *logEntry, authenticate func(context.Context, *http.Request, params) (*client, error)) (*client, string, error) {
+	p, err := parseParams(r)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := authenticate(r.Context(), r, p)
+	if err != nil {
+		return nil, "", err
+	}
+	token := p.get("token")
+	if token == "" {
+		return nil, "", invalidRequest("token is missing.")
+	}
+	return c, token, s.log.fresh(entry.start)
 }

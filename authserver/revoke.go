@@ -12,19 +12,8 @@ import (
 // connected to it, at the resource servers. A token that is unknown, expired
 // or revoked already gets the same 200 (§2.2).
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request, entry *logEntry) error {
-	p, err := parseParams(r)
+	c, token, err := s.aboutToken(r, entry, s.authenticateClient)
 	if err != nil {
-		return err
-	}
-	c, err := s.authenticateClient(r.Context(), r, p)
-	if err != nil {
-		return err
-	}
-	token := p.get("token")
-	if token == "" {
-		return invalidRequest("token is missing.")
-	}
-	if err := s.log.fresh(entry.start); err != nil {
 		return err
 	}
 	found, err := s.lookup(r.Context(), token, entry.start)

@@ -45,7 +45,10 @@ func migrator(t *testing.T, path string, src Source) *Migrator {
 	return m
 }
 
-func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "data.db") }
+func newPath(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "data.db")
+}
 
 func wantStatus(t *testing.T, m *Migrator, version uint, dirty bool, pending ...Migration) {
 	t.Helper()

@@ -26,13 +26,7 @@ func TestSource_FilesAreComplete(t *testing.T) {
 			if step.Version != uint(i+1) {
 				t.Errorf("%s: step %d has version %d", src.dir, i+1, step.Version)
 			}
-			for _, direction := range []string{"up", "down"} {
-				name := fmt.Sprintf("%s/%06d_%s.%s.sql", src.dir, step.Version, step.Name, direction)
-				text, err := fs.ReadFile(src.files, name)
-				if err != nil || strings.TrimSpace(string(text)) == "" {
-					t.Errorf("%s is missing or empty (%v)", name, err)
-				}
-			}
+			wantBothWays(t, src, step)
 		}
 		onDisk, err := fs.ReadDir(everything, src.dir)
 		if err != nil || len(onDisk) != 2*len(steps) {
@@ -41,6 +35,17 @@ func TestSource_FilesAreComplete(t *testing.T) {
 		newest, err := src.Newest()
 		if err != nil || newest != uint(len(steps)) {
 			t.Errorf("%s: newest is %d (%v)", src.dir, newest, err)
+		}
+	}
+}
+
+func wantBothWays(t *testing.T, src Source, step Migration) {
+	t.Helper()
+	for _, direction := range []string{"up", "down"} {
+		name := fmt.Sprintf("%s/%06d_%s.%s.sql", src.dir, step.Version, step.Name, direction)
+		text, err := fs.ReadFile(src.files, name)
+		if err != nil || strings.TrimSpace(string(text)) == "" {
+			t.Errorf("%s is missing or empty (%v)", name, err)
 		}
 	}
 }

@@ -152,8 +152,7 @@ func (r *Refusal) body(id json.RawMessage) []byte {
 	if code == 0 {
 		code = rpcRefused
 	}
-	// Marshalling fixed types and an id that was parsed before cannot fail.
-	body, _ := json.Marshal(struct {
+	body, _ := json.Marshal(struct { //nolint:errchkjson // fixed types, and an id that was parsed before
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   rpcError        `json:"error"`

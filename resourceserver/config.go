@@ -112,8 +112,13 @@ type ClientCredentials struct {
 	EventsEndpoint string
 }
 
-func (c ClientCredentials) String() string       { return c.ClientID + ":[redacted]" }
-func (c ClientCredentials) GoString() string     { return c.String() }
+// String leaves the secret out.
+func (c ClientCredentials) String() string { return c.ClientID + ":[redacted]" }
+
+// GoString leaves the secret out.
+func (c ClientCredentials) GoString() string { return c.String() }
+
+// LogValue leaves the secret out.
 func (c ClientCredentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // withDefaults checks the configuration and fills in what was left out.
@@ -172,7 +177,7 @@ func (c Config) check() error {
 			return fmt.Errorf("jwks_uri %q: %w", c.JWKSURI, err)
 		}
 	}
-	if err := c.Introspection.check(); err != nil {
+	if err := checkCredentials(c.Introspection); err != nil {
 		return err
 	}
 	for _, alg := range c.Algorithms {
@@ -199,7 +204,7 @@ func (c Config) check() error {
 	return nil
 }
 
-func (c *ClientCredentials) check() error {
+func checkCredentials(c *ClientCredentials) error {
 	if c == nil {
 		return nil
 	}

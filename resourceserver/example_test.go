@@ -2,7 +2,7 @@ package resourceserver_test
 
 import (
 	"context"
-	"log"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -15,7 +15,7 @@ import (
 
 // A go-sdk server, protected: clients find the issuer by themselves, every
 // request needs a token for this resource, and tools/call needs mcp:tools.
-func Example() {
+func Example() { //nolint:testableexamples // it serves until it is stopped
 	server := mcp.NewServer(&mcp.Implementation{Name: "notebook", Version: "v1"}, nil)
 
 	rs, err := resourceserver.New(context.Background(), resourceserver.Config{
@@ -26,7 +26,7 @@ func Example() {
 		},
 	})
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	mux := http.NewServeMux()
@@ -34,12 +34,12 @@ func Example() {
 	mux.Handle("/.well-known/", rs.Metadata())
 
 	front := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	log.Print(front.ListenAndServe())
+	fmt.Println(front.ListenAndServe())
 }
 
 // A tool reads who calls it from its request. The context will not do: in a
 // session it belongs to the request that opened it.
-func ExampleTokenFromInfo() {
+func ExampleTokenFromInfo() { //nolint:testableexamples // the tool needs a caller
 	server := mcp.NewServer(&mcp.Implementation{Name: "notebook", Version: "v1"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who calls"},
 		func(_ context.Context, req *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {

@@ -3,13 +3,12 @@ package resourceserver
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -38,11 +37,10 @@ func begin(w http.ResponseWriter) *exchange {
 	return x
 }
 
-// requestID returns an id that tells requests apart; it is no secret.
+// requestID returns an id that tells requests apart.
 func requestID() string {
 	var id [16]byte
-	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
-	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	rand.Read(id[:]) // never fails (crypto/rand)
 	return hex.EncodeToString(id[:])
 }
 
@@ -209,7 +207,7 @@ func (s *Server) secure(ctx context.Context, x *exchange, attrs []slog.Attr) {
 	case x.refusal.Code != CodeInvalidToken && x.refusal.Code != CodeTemporarilyUnavailable:
 		event = "request refused"
 	}
-	s.cfg.SecurityLog.LogAttrs(ctx, level, event, attrs...)
+	s.cfg.SecurityLog.LogAttrs(ctx, level, event, attrs...) //nolint:sloglint // one of the four above
 }
 
 // clip bounds what a client can write into the log.

@@ -68,7 +68,7 @@ func TestIntrospection_FailsClosedWith503(t *testing.T) {
 	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || strings.Contains(a.body, "500") || strings.Contains(a.body, w.URL) {
 		t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
 	}
-	wrong := newWorld(t, func(w *world, cfg *Config) {
+	wrong := newWorld(t, func(_ *world, cfg *Config) {
 		cfg.Introspection = &ClientCredentials{ClientID: rstest.ClientID, ClientSecret: "wrong"}
 	})
 	eventually(t, func() bool { return wrong.server.keys.fresh() != nil })

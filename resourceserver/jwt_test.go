@@ -14,16 +14,19 @@ func TestRS07_BrokenTokensAreInvalid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil).ready(t)
 	w.expect(t, w.Token(), listTools, http.StatusOK, "")
+	t.Cleanup(func() { // when all are answered
+		if n := w.calls.Load(); n != 1 {
+			t.Errorf("the handler saw %d requests", n)
+		}
+	})
 	for name, token := range w.Broken() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := w.expect(t, token, listTools, http.StatusUnauthorized, "invalid_token")
 			if !strings.Contains(a.body, `"message":"invalid_token: The access token is not valid here."`) {
 				t.Errorf("the body tells more: %s", a.body)
 			}
 		})
-	}
-	if n := w.calls.Load(); n != 1 {
-		t.Errorf("the handler saw %d requests", n)
 	}
 }
 

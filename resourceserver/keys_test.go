@@ -135,7 +135,7 @@ func TestDiscovery_WellKnownForms(t *testing.T) {
 	} {
 		mux := http.NewServeMux()
 		as := httptest.NewServer(mux)
-		defer as.Close()
+		t.Cleanup(as.Close)
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"issuer":"` + as.URL + `/tenant","jwks_uri":"` + as.URL + `/jwks"}`))
 		})

@@ -82,14 +82,14 @@ func (n *network) cors(w http.ResponseWriter, r *http.Request) (done bool) {
 // allowedHeaders are the request headers of the transport, with those
 // Mcp-Param-* ones that the preflight asks for (they have no fixed names).
 func allowedHeaders(requested string) string {
-	allowed := "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id"
+	allowed := []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"}
 	for name := range strings.SplitSeq(requested, ",") {
 		name = strings.TrimSpace(name)
 		if param, found := strings.CutPrefix(strings.ToLower(name), "mcp-param-"); found && isToken(param) && len(param) < 64 {
-			allowed += ", " + name
+			allowed = append(allowed, name)
 		}
 	}
-	return allowed
+	return strings.Join(allowed, ", ")
 }
 
 func isToken(s string) bool {

@@ -205,7 +205,10 @@ func TestRS09_TheHandlerNeverSeesTheToken(t *testing.T) {
 		if string(body) != listTools || r.ContentLength != int64(len(listTools)) {
 			t.Errorf("body %q of length %d", body, r.ContentLength)
 		}
-		dump, _ := json.Marshal(r.Header)
+		dump, err := json.Marshal(r.Header)
+		if err != nil {
+			t.Error(err)
+		}
 		seen <- string(dump)
 	}
 	token := w.Token()

@@ -110,10 +110,12 @@ func (s *Server) start(ctx context.Context) {
 	report := func(what string) func(error) {
 		return func(err error) {
 			if err != nil {
-				s.cfg.Logger.LogAttrs(ctx, slog.LevelError, what+" cannot be fetched", slog.String("issuer", s.cfg.Issuer), slog.Any("error", err))
+				s.cfg.Logger.LogAttrs(ctx, slog.LevelError, what+" cannot be fetched", //nolint:sloglint // what is one of two, below
+					slog.String("issuer", s.cfg.Issuer), slog.Any("error", err))
 				return
 			}
-			s.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, what+" can be fetched again", slog.String("issuer", s.cfg.Issuer))
+			s.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, what+" can be fetched again", //nolint:sloglint // same
+				slog.String("issuer", s.cfg.Issuer))
 		}
 	}
 	go s.keys.run(ctx, s.cfg.KeyRefresh, report("issuer keys"))

@@ -91,7 +91,7 @@ func (c *callCommand) call(ctx context.Context, b *bearer, params json.RawMessag
 	if err != nil {
 		return nil, callError(err)
 	}
-	defer session.Close()
+	defer func() { _ = session.Close() }() // the answer is there; only the good-bye can fail
 	result, err := callMethod(ctx, session, c.Method, params)
 	return result, callError(err)
 }

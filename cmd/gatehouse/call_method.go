@@ -14,8 +14,7 @@ import (
 
 type mcpError = jsonrpc.Error
 
-// anyParams and anyResult carry the parameters and the result of a method that
-// the specification does not know.
+// anyParams are the parameters of a method that the specification does not know.
 type anyParams struct {
 	mcp.ParamsBase
 	members map[string]any
@@ -31,19 +30,11 @@ func (p *anyParams) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
+// anyResult is the result as it came, to be printed so.
 type anyResult struct {
 	mcp.ResultBase
-	raw json.RawMessage
+	json.RawMessage
 }
-
-// UnmarshalJSON keeps the result as it came.
-func (r *anyResult) UnmarshalJSON(data []byte) error {
-	r.raw = bytes.Clone(data)
-	return nil
-}
-
-// MarshalJSON returns the result as it came.
-func (r *anyResult) MarshalJSON() ([]byte, error) { return r.raw, nil }
 
 type methodCall func(context.Context, *mcp.ClientSession, json.RawMessage) (any, error)
 

@@ -23,7 +23,7 @@ func startPair(t *testing.T) func(*testing.T) demo.Config {
 		getenv:  func(string) string { return "" }, stdin: strings.NewReader(""), stdout: io.Discard, stderr: t.Output(),
 	}
 	command := &devCommand{IssuerAddr: "localhost:0", ResourceAddr: "localhost:0", EnvFile: filepath.Join(dir, "env"), demonstration: true}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(t.Context())
 	d, err := command.start(ctx, p)
 	if err != nil {
 		stop()
@@ -41,6 +41,7 @@ func startPair(t *testing.T) func(*testing.T) demo.Config {
 		t.Fatal(err)
 	}
 	return func(t *testing.T) demo.Config {
+		t.Helper()
 		cfg, err := p.demoConfig(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
@@ -60,11 +61,11 @@ func (m mangler) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-func replaceBody(response *http.Response, code int, old, new string) error {
+func replaceBody(response *http.Response, code int, from, to string) error {
 	body, err := io.ReadAll(response.Body)
 	response.Body.Close()
 	response.StatusCode = code
-	response.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte(old), []byte(new))))
+	response.Body = io.NopCloser(bytes.NewReader(bytes.ReplaceAll(body, []byte(from), []byte(to))))
 	return err
 }
 
@@ -121,7 +122,7 @@ func is(code int) func(*http.Response) bool {
 }
 
 func refusedToken(response *http.Response) bool {
-	return response.StatusCode == 401 && strings.Contains(response.Header.Get("WWW-Authenticate"), "invalid_token")
+	return response.StatusCode == http.StatusUnauthorized && strings.Contains(response.Header.Get("WWW-Authenticate"), "invalid_token")
 }
 
 func expectFailure(t *testing.T, err error, step, problem string) {

@@ -42,7 +42,7 @@ func (c *devCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	d.work = append(d.work, func(ctx context.Context) {
-		if err := d.announce(ctx, p); err != nil {
+		if err := d.announce(ctx, p); err != nil && ctx.Err() == nil { // not stopped before it was ready
 			cancel(err) // which run returns
 		}
 	})
@@ -178,9 +178,6 @@ func (l listenerSet) Close() error {
 // says so.
 func (d *development) announce(ctx context.Context, p *process) error {
 	if err := d.awaitReady(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped before it was ready
-		}
 		return err
 	}
 	if err := writeAtomically(d.envFile, shellVariables(d.values)); err != nil {
@@ -213,7 +210,7 @@ func answersOK(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{}).Do(request)
 	if err != nil {
 		return false
 	}

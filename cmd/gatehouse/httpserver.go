@@ -71,8 +71,7 @@ func (s httpServer) serve(ctx context.Context, log *slog.Logger) error {
 	}
 	select {
 	case err := <-failed:
-		server.Close()
-		return err
+		return errors.Join(err, server.Close())
 	case <-ctx.Done():
 	}
 	tell := time.AfterFunc(drainQuick, endRequests)
@@ -89,6 +88,6 @@ func (s httpServer) serve(ctx context.Context, log *slog.Logger) error {
 // closeAll closes listeners that will not be served.
 func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
-		l.Close()
+		_ = l.Close() // it may be closed already
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 )
@@ -47,8 +48,7 @@ func listenBoth(ctx context.Context, port string) ([]net.Listener, error) {
 	case err == nil:
 		return []net.Listener{v4, v6}, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		v4.Close()
-		return nil, err
+		return nil, errors.Join(err, v4.Close())
 	}
 	return []net.Listener{v4}, nil // no IPv6 on this machine
 }
@@ -61,4 +61,5 @@ func bind(ctx context.Context, address string) (net.Listener, error) {
 	return listener, err
 }
 
-func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+// portOf returns the port of a TCP listener.
+func portOf(l net.Listener) int { return int(netip.MustParseAddrPort(l.Addr().String()).Port()) }

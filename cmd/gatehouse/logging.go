@@ -22,7 +22,7 @@ func (p *process) logger(forPeople bool) *slog.Logger {
 // securityLogger writes where the settings say; the file, when there is one,
 // is the caller's to close.
 func (p *process) securityLogger(s settings.SecurityLog) (*slog.Logger, io.Closer, error) {
-	var to io.Writer = p.stderr
+	to := p.stderr
 	var file io.Closer = io.NopCloser(nil)
 	if s.File != "" {
 		opened, err := os.OpenFile(s.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)

@@ -57,7 +57,7 @@ func liveHeap() int64 {
 	if sample[0].Value.Kind() != metrics.KindUint64 {
 		return 0
 	}
-	return int64(min(sample[0].Value.Uint64(), math.MaxInt64)) //nolint:gosec // bounded
+	return int64(min(sample[0].Value.Uint64(), math.MaxInt64))
 }
 
 // containerLimit returns the memory limit of the control group (v2, else v1),

@@ -89,11 +89,7 @@ func (c *migrateDownCommand) Run(ctx context.Context, p *process) error {
 // withMigrator opens the migrator of the store that is meant; only when create
 // is set may the store be new.
 func (p *process) withMigrator(ctx context.Context, create bool, do func(*migrations.Migrator) error) error {
-	s, err := p.settings()
-	if err != nil {
-		return err
-	}
-	at, err := p.place(s)
+	_, at, err := p.storePlace()
 	if err != nil {
 		return err
 	}

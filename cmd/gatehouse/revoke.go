@@ -22,7 +22,7 @@ type revokeCommand struct {
 }
 
 // Help is the detailed help.
-func (revokeCommand) Help() string {
+func (*revokeCommand) Help() string {
 	return "The revocation is written to the store, from where every running server learns of it within a second. No server need run now."
 }
 

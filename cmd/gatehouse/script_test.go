@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -47,7 +48,7 @@ func TestScript(t *testing.T) {
 }
 
 // waitFile waits until a file exists.
-func waitFile(ts *testscript.TestScript, neg bool, args []string) {
+func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	await(ts, args[0]+" appears", func() bool {
 		_, err := os.Stat(path)
@@ -68,28 +69,30 @@ func await(ts *testscript.TestScript, what string, happened func() bool) {
 }
 
 // waitHealthy waits until a URL answers with success.
-func waitHealthy(ts *testscript.TestScript, neg bool, args []string) {
+func waitHealthy(ts *testscript.TestScript, _ bool, args []string) {
 	await(ts, args[0]+" answers", func() bool { return answersOK(context.Background(), args[0]) })
 }
 
 // freePorts puts ports that are free on 127.0.0.1 and ::1 into variables.
-func freePorts(ts *testscript.TestScript, neg bool, args []string) {
+func freePorts(ts *testscript.TestScript, _ bool, args []string) {
+	var taken []net.Listener
+	defer func() { closeAll(taken) }() // all at the end, so that no port comes twice
 	for _, name := range args {
 		listeners, port, err := listen(context.Background(), "localhost:0")
 		ts.Check(err)
-		defer closeAll(listeners) // all at the end, so that no port comes twice
+		taken = append(taken, listeners...)
 		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 
 // expand replaces $VARIABLES in a file.
-func expand(ts *testscript.TestScript, neg bool, args []string) {
+func expand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }
 
 // sourceFile reads an env file as a shell would, and sets ISSUER_ADDR and
 // RESOURCE_ADDR to the addresses in it.
-func sourceFile(ts *testscript.TestScript, neg bool, args []string) {
+func sourceFile(ts *testscript.TestScript, _ bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		value = strings.Trim(value, "'")
@@ -101,12 +104,12 @@ func sourceFile(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // capture puts stdout of the last command into a variable.
-func capture(ts *testscript.TestScript, neg bool, args []string) {
+func capture(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
 // member puts a member of the JSON object on stdout into a variable.
-func member(ts *testscript.TestScript, neg bool, args []string) {
+func member(ts *testscript.TestScript, _ bool, args []string) {
 	var object map[string]any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &object))
 	value, ok := object[args[0]].(string)
@@ -117,7 +120,7 @@ func member(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // keyPair writes private.json and public.json, a P-256 key and its JWK set.
-func keyPair(ts *testscript.TestScript, neg bool, args []string) {
+func keyPair(ts *testscript.TestScript, _ bool, _ []string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
 	key := jose.JSONWebKey{Key: private, KeyID: "k1", Algorithm: "ES256", Use: "sig"}

@@ -86,11 +86,11 @@ func createSealKey(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary)
-	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err = os.Link(temporary, path)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil // another process was faster
 	}
-	return nil
+	return errors.Join(err, os.Remove(temporary))
 }
 
 // derivedSecret is a secret of gatehouse dev: the same for the same seal key
@@ -112,7 +112,7 @@ func writeTemporary(path, text string) (name string, err error) {
 	}
 	_, err = file.WriteString(text)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		os.Remove(file.Name())
+		err = errors.Join(err, os.Remove(file.Name()))
 	}
 	return file.Name(), err
 }
@@ -124,8 +124,7 @@ func writeAtomically(path, text string) error {
 		return err
 	}
 	if err := os.Rename(temporary, path); err != nil {
-		os.Remove(temporary)
-		return err
+		return errors.Join(err, os.Remove(temporary))
 	}
 	return nil
 }

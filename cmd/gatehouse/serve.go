@@ -26,7 +26,7 @@ type serveCommand struct {
 }
 
 // Help is the detailed help.
-func (serveCommand) Help() string {
+func (*serveCommand) Help() string {
 	return "The resource server hosts the built-in notebook, a demo; to protect a server of your own, use the Go package resourceserver."
 }
 

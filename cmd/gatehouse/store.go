@@ -19,7 +19,8 @@ func (at place) open(ctx context.Context, log *slog.Logger) (storage.Store, erro
 	var store storage.Store
 	var err error
 	if at.postgres != "" {
-		store, err = postgres.Open(ctx, postgres.Config{URL: at.postgres, MaxConns: int32(at.maxConns), Logger: log})
+		most := int32(at.maxConns) //nolint:gosec // the settings are refused when it is beyond 10000
+		store, err = postgres.Open(ctx, postgres.Config{URL: at.postgres, MaxConns: most, Logger: log})
 	} else if err = at.exists(); err == nil {
 		store, err = sqlite.Open(ctx, sqlite.Config{Path: at.sqlite, Logger: log})
 	}
@@ -51,14 +52,20 @@ func (at place) migrator(ctx context.Context) (*migrations.Migrator, error) {
 	return sqlite.Migrator(ctx, sqlite.Config{Path: at.sqlite})
 }
 
+// storePlace reads the settings and decides which store is meant.
+func (p *process) storePlace() (settings.Settings, place, error) {
+	s, err := p.settings()
+	if err != nil {
+		return s, place{}, err
+	}
+	at, err := p.place(s)
+	return s, at, err
+}
+
 // withStore opens the store that the flags and the settings name for the
 // duration of do.
 func (p *process) withStore(ctx context.Context, do func(settings.Settings, storage.Store) error) error {
-	s, err := p.settings()
-	if err != nil {
-		return err
-	}
-	at, err := p.place(s)
+	s, at, err := p.storePlace()
 	if err != nil {
 		return err
 	}

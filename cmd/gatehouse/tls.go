@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,11 +71,11 @@ func (c *certificate) load() error {
 }
 
 func (c *certificate) fingerprint() string {
-	stamp := ""
+	var stamp strings.Builder
 	for _, path := range []string{c.files.Certificate, c.files.Key} {
 		if info, err := os.Stat(path); err == nil {
-			stamp += fmt.Sprint(info.ModTime().UnixNano(), info.Size(), ";")
+			fmt.Fprint(&stamp, info.ModTime().UnixNano(), info.Size(), ";")
 		}
 	}
-	return stamp
+	return stamp.String()
 }

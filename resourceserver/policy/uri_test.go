@@ -30,8 +30,7 @@ func sandbox(t testing.TB) *Policy {
 
 func TestSeed_S16_ResourceRulesByURI(t *testing.T) {
 	t.Parallel()
-	p := sandbox(t)
-	for uri, want := range map[string]string{
+	wantNeeds(t, sandbox(t), map[string]string{
 		// The rule with the longest prefix, and only at a segment.
 		"file:///private/plan.md":   "files:admin",
 		"file:///private":           "files:admin",
@@ -54,18 +53,13 @@ func TestSeed_S16_ResourceRulesByURI(t *testing.T) {
 		"urn:isbn:0451450523":       "mcp:read",
 		// A rule that ends inside a segment adds.
 		"notes://allegro": "mcp:read notes:list",
-	} {
-		if got := need(p, uri); got != want {
-			t.Errorf("%q needs %q, want %q", uri, got, want)
-		}
-	}
+	})
 }
 
 // A strange spelling of a URI costs what any reading of it costs.
 func TestSeed_S16_OneResourceManySpellings(t *testing.T) {
 	t.Parallel()
-	p := sandbox(t)
-	for uri, want := range map[string]string{
+	wantNeeds(t, sandbox(t), map[string]string{
 		"FILE:///private/plan.md":               "files:admin",
 		"file://localhost/private/plan.md":      "files:admin",
 		"file://LOCALHOST/private/plan.md":      "files:admin",
@@ -98,17 +92,12 @@ func TestSeed_S16_OneResourceManySpellings(t *testing.T) {
 		"file:///private/../public/readme.md": "files:admin",
 		// A literal percent sign is honest.
 		"file:///public/100%25.md": "",
-	} {
-		if got := need(p, uri); got != want {
-			t.Errorf("%q needs %q, want %q", uri, got, want)
-		}
-	}
+	})
 }
 
 func TestSeed_S16_WhatCannotBeComparedNeedsTheAdministrator(t *testing.T) {
 	t.Parallel()
-	p := sandbox(t)
-	for uri, want := range map[string]string{
+	wantNeeds(t, sandbox(t), map[string]string{
 		"":                                       "mcp:read", // names no resource at all
 		"readme.md":                              "mcp:admin mcp:read",
 		"//host/private":                         "mcp:admin mcp:read",
@@ -121,7 +110,13 @@ func TestSeed_S16_WhatCannotBeComparedNeedsTheAdministrator(t *testing.T) {
 		"file:///public/%ff":                     "mcp:admin mcp:read",
 		"file:///public/%252525252e":             "mcp:admin mcp:read",
 		"file:///" + strings.Repeat("a", maxURI): "mcp:admin mcp:read",
-	} {
+	})
+}
+
+// wantNeeds checks which scopes reading each URI needs.
+func wantNeeds(t *testing.T, p *Policy, wants map[string]string) {
+	t.Helper()
+	for uri, want := range wants {
 		if got := need(p, uri); got != want {
 			t.Errorf("%q needs %q, want %q", uri, got, want)
 		}

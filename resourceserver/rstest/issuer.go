@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -164,9 +165,7 @@ func (i *Issuer) metadata(w http.ResponseWriter, _ *http.Request) {
 		"introspection_endpoint": i.URL + IntrospectPath, "gatehouse_events_endpoint": i.URL + EventsPath,
 	}
 	i.mu.Lock()
-	for name, value := range i.patch {
-		document[name] = value
-	}
+	maps.Copy(document, i.patch)
 	i.mu.Unlock()
 	answer(w, document)
 }
@@ -186,6 +185,11 @@ func (i *Issuer) jwks(w http.ResponseWriter, _ *http.Request) {
 }
 
 func answer(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client may be gone
+	_, _ = w.Write(body) // the client may be gone
 }

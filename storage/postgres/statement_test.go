@@ -26,11 +26,19 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
+// counted returns a store with partitions for the time ahead of noon, the URL
+// of its database and the count of its statements.
+func counted(t *testing.T, ahead time.Duration) (*postgres.Store, string, *counter) {
+	t.Helper()
+	url, count := pgtest.Database(t), &counter{}
+	s := open(t, postgres.Config{URL: url, Tracer: count})
+	must(t, s.Maintain(t.Context(), noon, ahead))
+	return s, url, count
+}
+
 func TestStatements_EachStepIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
-	var count counter
-	s := open(t, postgres.Config{URL: pgtest.Database(t), Tracer: &count})
-	must(t, s.Maintain(t.Context(), noon, 48*time.Hour))
+	s, _, count := counted(t, 48*time.Hour)
 	for _, step := range steps() {
 		before := count.n.Load()
 		must(t, step.run(t.Context(), s))
@@ -49,9 +57,7 @@ func TestStatements_EachStepIsOneRoundTrip(t *testing.T) {
 // statement that failed, not from a second one.
 func TestStatements_RefusalsAreOneRoundTrip(t *testing.T) {
 	t.Parallel()
-	var count counter
-	s := open(t, postgres.Config{URL: pgtest.Database(t), Tracer: &count})
-	must(t, s.Maintain(t.Context(), noon, 48*time.Hour))
+	s, _, count := counted(t, 48*time.Hour)
 	must(t, s.CreateClient(t.Context(), client("c")))
 	must(t, s.CreateKey(t.Context(), key(1)))
 	must(t, s.UseJTI(t.Context(), "c", "jti", noon.Add(time.Minute), noon))
@@ -107,12 +113,9 @@ func gather(t *testing.T, url, table string, count *counter, n int, run func(i i
 func TestCreateAccessToken_ConcurrentCallsShareStatements(t *testing.T) {
 	t.Parallel()
 	const n = 200
-	var count counter
-	url := pgtest.Database(t)
-	s := open(t, postgres.Config{URL: url, Tracer: &count})
-	must(t, s.Maintain(t.Context(), noon, 0))
+	s, url, count := counted(t, 0)
 	name := func(i int) storage.AccessToken { return token(fmt.Sprint(i), noon.Add(time.Hour)) }
-	errs, statements := gather(t, url, "access_token", &count, n, func(i int) error {
+	errs, statements := gather(t, url, "access_token", count, n, func(i int) error {
 		return s.CreateAccessToken(t.Context(), name(i))
 	})
 	must(t, errors.Join(errs...))
@@ -127,12 +130,9 @@ func TestCreateAccessToken_ConcurrentCallsShareStatements(t *testing.T) {
 func TestAppendEvent_ConcurrentCallsShareStatementsAndKeepTheirSeq(t *testing.T) {
 	t.Parallel()
 	const n = 200
-	var count counter
-	url := pgtest.Database(t)
-	s := open(t, postgres.Config{URL: url, Tracer: &count})
-	must(t, s.Maintain(t.Context(), noon, 0))
+	s, url, count := counted(t, 0)
 	seqs := make([]int64, n)
-	errs, statements := gather(t, url, "event", &count, n, func(i int) (err error) {
+	errs, statements := gather(t, url, "event", count, n, func(i int) (err error) {
 		seqs[i], err = s.AppendEvent(t.Context(), event(fmt.Sprint(i)))
 		return err
 	})
@@ -164,11 +164,8 @@ func TestAppendEvent_ARefusedOneDoesNotHurtItsBatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const n, bad = 40, 23
-			var count counter
-			url := pgtest.Database(t)
-			s := open(t, postgres.Config{URL: url, Tracer: &count})
-			must(t, s.Maintain(t.Context(), noon, 0))
-			errs, _ := gather(t, url, "event", &count, n, func(i int) error {
+			s, url, count := counted(t, 0)
+			errs, _ := gather(t, url, "event", count, n, func(i int) error {
 				e := event(fmt.Sprint(i))
 				if i == bad {
 					spoil(&e)

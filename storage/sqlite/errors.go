@@ -29,7 +29,7 @@ func failure(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%w: sqlite: %s: %v", storage.ErrUnavailable, op, err)
+	return fmt.Errorf("%w: sqlite: %s: %v", storage.ErrUnavailable, op, err) //nolint:errorlint // the driver's error stays here
 }
 
 // isBusy says that another connection holds the lock.

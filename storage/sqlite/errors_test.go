@@ -58,7 +58,7 @@ func TestFailure_LeavesNothingOfTheDriver(t *testing.T) {
 	if got := failure(ended, "test", locked); !errors.Is(got, context.Canceled) {
 		t.Errorf("an ended context became %v", got)
 	}
-	if got := failure(ended, "test", storage.ErrSpent); got != storage.ErrSpent {
+	if got := failure(ended, "test", storage.ErrSpent); got != storage.ErrSpent { //nolint:errorlint // the very error, not one around it
 		t.Errorf("ErrSpent became %v", got)
 	}
 }

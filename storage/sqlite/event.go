@@ -51,7 +51,7 @@ func (s *Store) insertEvents(ctx context.Context, rows []*eventRow) error {
 		if err != nil {
 			return err
 		}
-		defer insert.Close()
+		defer func() { _ = insert.Close() }() // what counts is the commit
 		for _, row := range rows {
 			result, err := insert.ExecContext(ctx, eventValues(row.event)...)
 			if err != nil {

@@ -109,12 +109,10 @@ func TestKill_LosesNothingThatWasAnswered(t *testing.T) {
 	}
 }
 
-// killAfter runs the writer, kills it without warning after n answers and
-// returns all that it gave.
-func killAfter(t *testing.T, path string, n int) (answered []int) {
+// startWriter runs [writeUntilKilled] in another process, which the caller
+// waits for, and returns its output.
+func startWriter(ctx context.Context, t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), writerPath+"="+path)
 	child.Stderr = os.Stderr
@@ -125,7 +123,17 @@ func killAfter(t *testing.T, path string, n int) (answered []int) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	return child, bufio.NewScanner(out)
+}
+
+// killAfter runs the writer, kills it without warning after n answers and
+// returns all that it gave.
+func killAfter(t *testing.T, path string, n int) (answered []int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	child, lines := startWriter(ctx, t, path)
+	for lines.Scan() {
 		var i int
 		if _, err := fmt.Sscanf(lines.Text(), "%d", &i); err != nil {
 			break // the line it died in

@@ -79,12 +79,9 @@ func (d *migrationDriver) Lock() error {
 	d.failed = false
 	ctx, cancel := context.WithTimeout(context.Background(), lockTimeout)
 	defer cancel()
-	err := whileBusy(ctx, func() error {
-		_, err := d.db.Exec(`BEGIN IMMEDIATE`)
-		return err
-	})
+	err := whileBusy(ctx, func() error { return d.exec(`BEGIN IMMEDIATE`) })
 	if isBusy(err) {
-		return fmt.Errorf("%w: %v", database.ErrLocked, err)
+		return fmt.Errorf("%w: %w", database.ErrLocked, err)
 	}
 	return err
 }
@@ -92,14 +89,19 @@ func (d *migrationDriver) Lock() error {
 // Unlock ends it: with all that was done since Lock, or with nothing.
 func (d *migrationDriver) Unlock() error {
 	if !d.failed {
-		_, err := d.db.Exec(`COMMIT`)
+		err := d.exec(`COMMIT`)
 		if err == nil {
 			return nil
 		}
-		_, rollbackErr := d.db.Exec(`ROLLBACK`)
-		return errors.Join(err, rollbackErr)
+		return errors.Join(err, d.exec(`ROLLBACK`))
 	}
-	_, err := d.db.Exec(`ROLLBACK`)
+	return d.exec(`ROLLBACK`)
+}
+
+// exec runs a statement to its end: the interface has no context to give, and
+// a step that was begun is finished.
+func (d *migrationDriver) exec(statement string, values ...any) error {
+	_, err := d.db.ExecContext(context.Background(), statement, values...)
 	return err
 }
 
@@ -112,9 +114,9 @@ func (d *migrationDriver) Run(migration io.Reader) error {
 
 // SetVersion records a version, golang-migrate's way: no row for none.
 func (d *migrationDriver) SetVersion(version int, dirty bool) error {
-	_, err := d.db.Exec(`DELETE FROM schema_migrations`)
+	err := d.exec(`DELETE FROM schema_migrations`)
 	if err == nil && (version >= 0 || dirty) {
-		_, err = d.db.Exec(`INSERT INTO schema_migrations (version, dirty) VALUES ($1, $2)`, version, dirty)
+		err = d.exec(`INSERT INTO schema_migrations (version, dirty) VALUES ($1, $2)`, version, dirty)
 	}
 	d.failed = d.failed || err != nil
 	return err
@@ -123,7 +125,8 @@ func (d *migrationDriver) SetVersion(version int, dirty bool) error {
 // Version differs from golang-migrate's in that an error is not an empty
 // database.
 func (d *migrationDriver) Version() (version int, dirty bool, err error) {
-	err = d.db.QueryRow(`SELECT version, dirty FROM schema_migrations LIMIT 1`).Scan(&version, &dirty)
+	row := d.db.QueryRowContext(context.Background(), `SELECT version, dirty FROM schema_migrations LIMIT 1`)
+	err = row.Scan(&version, &dirty)
 	if errors.Is(err, sql.ErrNoRows) {
 		return database.NilVersion, false, nil
 	}

@@ -30,7 +30,10 @@ func schema(t *testing.T, path string) string {
 	defer db.Close()
 	rows, err := db.Query(`SELECT coalesce(sql, name) FROM sqlite_schema
 		WHERE name NOT LIKE 'sqlite_%' AND name NOT IN ('schema_migrations', 'version_unique') ORDER BY name`)
-	all, err := collect(rows, err, func(row scanner) (s string, err error) { return s, row.Scan(&s) })
+	all, err := collect(rows, err, func(row scanner) (s string, err error) {
+		err = row.Scan(&s)
+		return s, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

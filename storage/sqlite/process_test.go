@@ -1,11 +1,8 @@
 package sqlite_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -20,13 +17,6 @@ func TestProcesses_ShareOneFile(t *testing.T) {
 	s := open(t, path)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0])
-	child.Env = append(os.Environ(), writerPath+"="+path)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	woken := make(chan struct{}, 1)
 	listening := make(chan error, 1)
 	go func() {
@@ -38,15 +28,12 @@ func TestProcesses_ShareOneFile(t *testing.T) {
 		})
 	}()
 	<-woken // the start
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	child, lines := startWriter(ctx, t, path)
 	select {
 	case <-woken: // nothing was written here yet: it was the other process
 	case <-ctx.Done():
 		t.Fatal("not woken by another process")
 	}
-	lines := bufio.NewScanner(out)
 	for n := 0; n < 30 && lines.Scan(); n++ {
 		var theirs int
 		if _, err := fmt.Sscanf(lines.Text(), "%d", &theirs); err != nil {
@@ -67,11 +54,7 @@ func TestProcesses_ShareOneFile(t *testing.T) {
 	if _, err := s.UpdateClient(ctx, c, moment()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CreateClient(ctx, c); err == nil {
-		t.Fatal("the other process's id was free")
-	} else {
-		wantErr(t, err, storage.ErrExists)
-	}
+	wantErr(t, s.CreateClient(ctx, c), storage.ErrExists)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

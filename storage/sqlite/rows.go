@@ -26,7 +26,7 @@ func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // what failed is in rows.Err
 	var all []T
 	for rows.Next() {
 		record, err := scan(rows)

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 func TestStore_File(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+		t.Helper()
 		path := migrated(t)
 		return open(t, path), func() storage.Store { return open(t, path) }
 	})
@@ -30,6 +31,7 @@ func TestStore_File(t *testing.T) {
 func TestStore_Memory(t *testing.T) {
 	t.Parallel()
 	storagetest.Run(t, func(t *testing.T) (storage.Store, func() storage.Store) {
+		t.Helper()
 		return open(t, sqlite.Memory), nil
 	})
 }

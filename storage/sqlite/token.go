@@ -38,7 +38,7 @@ func (s *Store) insertTokens(ctx context.Context, rows []*tokenRow) error {
 		if err != nil {
 			return err
 		}
-		defer insert.Close()
+		defer func() { _ = insert.Close() }() // what counts is the commit
 		for _, row := range rows {
 			t := row.token
 			err := oneRow(storage.ErrExists)(insert.ExecContext(ctx,

@@ -22,9 +22,9 @@ type Dependency struct {
 func Direct() map[string]Dependency {
 	servers := []string{"authserver", "resourceserver", "cmd"}
 	return map[string]Dependency{
-		"github.com/MicahParks/jwkset":           {"key sets of an issuer, refreshed without letting forged tokens cause fetches", servers},
+		"github.com/MicahParks/jwkset":           {"an independent reader of our keys, in tests", servers},
 		"github.com/alecthomas/kong":             {"subcommands, flags and environment from struct tags", []string{"cmd"}},
-		"github.com/coreos/go-oidc/v3":           {"sign-in at an upstream OpenID provider; an independent client in tests", []string{"authserver"}},
+		"github.com/coreos/go-oidc/v3":           {"an independent verifier of our tokens, in tests", []string{"authserver"}},
 		"github.com/go-jose/go-jose/v4":          {"signing and verifying, with the algorithms fixed before parsing", servers},
 		"github.com/goccy/go-yaml":               {"the settings file: unknown keys are errors with line numbers", []string{"cmd"}},
 		"github.com/golang-migrate/migrate/v4":   {"schema versions", []string{"storage/postgres", "storage/sqlite", "migrations"}},
@@ -35,11 +35,9 @@ func Direct() map[string]Dependency {
 		"github.com/ory/fosite":                  {"OAuth requests, responses, errors and dispatch", []string{"authserver"}},
 		"github.com/prometheus/client_golang":    {"metrics", servers},
 		"github.com/rogpeppe/go-internal":        {"scripts as tests", nil},
-		"github.com/rs/cors":                     {"cross-origin rules", servers},
-		"golang.org/x/crypto":                    {"argon2id and key derivation", []string{"authserver", "cmd"}},
-		"golang.org/x/oauth2":                    {"the client's side of OAuth: upstream sign-in, an independent client in tests", []string{"authserver", "cmd"}},
-		"golang.org/x/sync":                      {"error groups, single flight and semaphores", append(servers, "storage/postgres", "storage/sqlite")},
-		"golang.org/x/time":                      {"rate limits", servers},
+		"golang.org/x/oauth2":                    {"the token of the MCP client that gatehouse call is; an independent client in tests", []string{"authserver", "cmd"}},
+		"golang.org/x/sync":                      {"one flight for callers who ask the same", append(servers, "storage/postgres", "storage/sqlite")},
+		"golang.org/x/time":                      {"limits how often an unknown key is looked for", servers},
 		"modernc.org/sqlite":                     {"the embedded store, without C", []string{"storage/sqlite"}},
 	}
 }

@@ -31,34 +31,37 @@ func TestSoak_NoRevokedTokenIsAccepted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := world.Start(t, open())
-			ctx, cancel := context.WithTimeout(t.Context(), soakDuration)
-			defer cancel()
-			var rounds atomic.Int64
-			var clients sync.WaitGroup
-			for n := range soakClients {
-				id := fmt.Sprintf("client-%d", n)
-				secret := w.Client(id, func(c *storage.Client) {
-					if n%2 == 1 {
-						world.Opaque(c)
-					}
-				})
-				clients.Go(func() {
-					for ctx.Err() == nil {
-						if err := lifeOfAToken(t.Context(), w, id, secret); err != nil {
-							t.Errorf("%s: %v", id, err)
-							return
-						}
-						rounds.Add(1)
-					}
-				})
-			}
-			clients.Wait()
-			t.Logf("%d tokens lived and died", rounds.Load())
-			if rounds.Load() < soakClients {
-				t.Errorf("only %d rounds", rounds.Load())
+			soak(t, world.Start(t, open()))
+		})
+	}
+}
+
+func soak(t *testing.T, w *world.World) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soakDuration)
+	defer cancel()
+	var rounds atomic.Int64
+	var clients sync.WaitGroup
+	for n := range soakClients {
+		id, format := fmt.Sprintf("client-%d", n), storage.FormatJWT
+		if n%2 == 1 {
+			format = storage.FormatOpaque
+		}
+		secret := w.Client(id, func(c *storage.Client) { c.TokenFormat = format })
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				if err := lifeOfAToken(t.Context(), w, id, secret); err != nil {
+					t.Errorf("%s: %v", id, err)
+					return
+				}
+				rounds.Add(1)
 			}
 		})
+	}
+	clients.Wait()
+	t.Logf("%d tokens lived and died", rounds.Load())
+	if rounds.Load() < soakClients {
+		t.Errorf("only %d rounds", rounds.Load())
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/gatehouse-mcp/gatehouse/storage"
 	"github.com/gatehouse-mcp/gatehouse/test/world"
 )
 
@@ -49,11 +48,7 @@ func TestStatements_PerRequest(t *testing.T) {
 	t.Parallel()
 	counted := &counter{}
 	w := world.Start(t, world.Postgres(t, counted))
-	secrets := map[string]string{
-		"jwt":      w.Client("jwt"),
-		"opaque":   w.Client("opaque", world.Opaque),
-		"disabled": w.Client("disabled", func(c *storage.Client) { c.Disabled = true }),
-	}
+	secrets := map[string]string{"jwt": w.Client("jwt"), "opaque": w.Client("opaque", world.Opaque)}
 	expect := func(what string, most int, request func() int) {
 		t.Helper()
 		counted.take()
@@ -65,25 +60,13 @@ func TestStatements_PerRequest(t *testing.T) {
 			t.Errorf("%s: status %d", what, status)
 		}
 	}
-	post := func(path, id, secret string, form url.Values) (int, map[string]any) {
-		t.Helper()
-		status, body, err := w.Post(t.Context(), path, id, secret, form)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var answer map[string]any
-		if len(body) > 0 && json.Unmarshal(body, &answer) != nil {
-			t.Fatalf("%s: %s", path, body)
-		}
-		return status, answer
-	}
 	token := func(id string) (string, int) {
-		status, answer := post("/oauth/token", id, secrets[id], url.Values{"grant_type": {"client_credentials"}})
+		status, answer := post(t, w, "/oauth/token", id, secrets[id], url.Values{"grant_type": {"client_credentials"}})
 		issued, _ := answer["access_token"].(string)
 		return issued, status
 	}
 	introspect := func(token string) int {
-		status, answer := post("/oauth/introspect", w.IntrospectID, w.IntrospectSecret, url.Values{"token": {token}})
+		status, answer := post(t, w, "/oauth/introspect", w.IntrospectID, w.IntrospectSecret, url.Values{"token": {token}})
 		if answer["active"] != true {
 			t.Errorf("inactive: %v", answer)
 		}
@@ -98,7 +81,7 @@ func TestStatements_PerRequest(t *testing.T) {
 		expect(id+" MCP call, warm", 0, func() int { return call(t, w, issued) })
 		revoke := func(token string) func() int {
 			return func() int {
-				status, _ := post("/oauth/revoke", id, secrets[id], url.Values{"token": {token}})
+				status, _ := post(t, w, "/oauth/revoke", id, secrets[id], url.Values{"token": {token}})
 				return status
 			}
 		}
@@ -106,6 +89,19 @@ func TestStatements_PerRequest(t *testing.T) {
 		unseen, _ := token(id)
 		expect(id+" revocation, cold", 2, revoke(unseen))
 	}
+}
+
+func post(t *testing.T, w *world.World, path, id, secret string, form url.Values) (int, map[string]any) {
+	t.Helper()
+	status, body, err := w.Post(t.Context(), path, id, secret, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer map[string]any
+	if len(body) > 0 && json.Unmarshal(body, &answer) != nil {
+		t.Fatalf("%s: %s", path, body)
+	}
+	return status, answer
 }
 
 func call(t *testing.T, w *world.World, token string) int {

@@ -63,7 +63,7 @@ func TestLibrary_StrangerProtectsAServer(t *testing.T) {
 	if err := stranger(ctx, mux, resource, w.Issuer, secret); err != nil {
 		t.Fatal(err)
 	}
-	front := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}} //nolint:gosec // ends with the test
+	front := &httptest.Server{Listener: listener, Config: &http.Server{Handler: mux}}
 	front.Start()
 	defer front.Close()
 	handler, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{

@@ -261,6 +261,7 @@ func listen(t testing.TB) net.Listener {
 }
 
 func serve(t testing.TB, l net.Listener, handler http.Handler) {
+	t.Helper()
 	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}}
 	server.Start()
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -268,5 +269,6 @@ func serve(t testing.TB, l net.Listener, handler http.Handler) {
 
 // logger keeps errors of the servers with the test's output.
 func logger(t testing.TB) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 }

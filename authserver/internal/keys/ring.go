@@ -224,21 +224,13 @@ func (r *Ring) bury(ctx context.Context, s *snapshot, now time.Time) error {
 // JWKS returns the JWK Set (RFC 7517 §5) of the published keys, oldest first,
 // each with kid, use and alg. The caller must not change it.
 func (r *Ring) JWKS(now time.Time) []byte {
-	s := r.snap.Load()
-	if s.until.IsZero() || now.Before(s.until) {
-		return s.jwks
-	}
-	jwks, _, _ := s.document(now)
+	jwks, _ := r.snap.Load().public(now)
 	return jwks
 }
 
 // Algs returns the algorithms of the published keys, the oldest key's first,
 // for the server's metadata. The caller must not change it.
 func (r *Ring) Algs(now time.Time) []string {
-	s := r.snap.Load()
-	if s.until.IsZero() || now.Before(s.until) {
-		return s.algs
-	}
-	_, algs, _ := s.document(now)
+	_, algs := r.snap.Load().public(now)
 	return algs
 }

@@ -113,6 +113,16 @@ func (s *snapshot) find(kid string, now time.Time) *key {
 	return nil
 }
 
+// public returns the document of the keys published at now, and the algorithms
+// in it: the one that is at hand, unless a key ended since.
+func (s *snapshot) public(now time.Time) (jwks []byte, algs []string) {
+	if s.until.IsZero() || now.Before(s.until) {
+		return s.jwks, s.algs
+	}
+	jwks, algs, _ = s.document(now)
+	return jwks, algs
+}
+
 // document renders the JWK Set (RFC 7517 §5) of the keys published at now, the
 // algorithms in it, and the moment from which it will hold one key too many.
 func (s *snapshot) document(now time.Time) (jwks []byte, algs []string, until time.Time) {

@@ -51,7 +51,7 @@ func (e *StepError) Unwrap() error { return e.Reason }
 func Run(ctx context.Context, cfg Config) error {
 	d := &demonstration{Config: cfg}
 	if d.HTTP == nil {
-		d.HTTP = http.DefaultClient
+		d.HTTP = &http.Client{}
 	}
 	for i, s := range d.steps() {
 		fmt.Fprintf(cfg.Out, "\n# %d. %s\n", i+1, s.title)

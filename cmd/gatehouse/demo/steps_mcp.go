@@ -35,7 +35,9 @@ func (d *demonstration) modernCall(token, method, name string, params map[string
 }
 
 func (d *demonstration) call(token, method string, params map[string]any) request {
-	body, _ := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) // plain data
+	body, _ := json.Marshal(map[string]any{ //nolint:errchkjson // text, numbers and mappings of them always have a JSON form
+		"jsonrpc": "2.0", "id": 1, "method": method, "params": params,
+	})
 	r := request{url: d.Resource, body: string(body), headers: [][2]string{
 		{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"},
 	}}
@@ -67,11 +69,7 @@ func (d *demonstration) expectResult(ctx context.Context, r request, into any) (
 }
 
 func (d *demonstration) challenge(ctx context.Context) error {
-	a, err := d.expect(ctx, d.modernCall("", "server/discover", "", nil), 401, nil)
-	if err != nil {
-		return err
-	}
-	challenge, err := bearerChallenge(a)
+	challenge, err := d.expectChallenge(ctx, d.modernCall("", "server/discover", "", nil), 401, nil)
 	switch {
 	case err != nil:
 		return err
@@ -169,11 +167,7 @@ func (d *demonstration) callTool(token *string) func(context.Context) error {
 
 func (d *demonstration) stepUp(ctx context.Context) error {
 	var response result
-	a, err := d.expect(ctx, d.toolCall(d.reader), 403, &response)
-	if err != nil {
-		return err
-	}
-	challenge, err := bearerChallenge(a)
+	challenge, err := d.expectChallenge(ctx, d.toolCall(d.reader), 403, &response)
 	switch {
 	case err != nil:
 		return err

@@ -140,6 +140,16 @@ func (d *demonstration) forbiddenResource(ctx context.Context) error {
 	return nil
 }
 
+// expectChallenge sends r like expect and returns the parameters of the
+// answer's challenge.
+func (d *demonstration) expectChallenge(ctx context.Context, r request, status int, into any) (map[string]string, error) {
+	a, err := d.expect(ctx, r, status, into)
+	if err != nil {
+		return nil, err
+	}
+	return bearerChallenge(a)
+}
+
 // bearerChallenge parses the challenge of an answer.
 func bearerChallenge(a answer) (map[string]string, error) {
 	challenges, err := oauthex.ParseWWWAuthenticate([]string{a.challenge})

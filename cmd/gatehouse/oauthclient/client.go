@@ -3,6 +3,7 @@ package oauthclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -33,8 +34,8 @@ func (c Credentials) GoString() string { return c.String() }
 
 // Error is an OAuth error answer (RFC 6749 §5.2).
 type Error struct {
-	Endpoint    string
-	Status      int
+	Endpoint    string `json:"-"`
+	Status      int    `json:"-"`
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
 }
@@ -117,7 +118,8 @@ func (m Metadata) post(ctx context.Context, name, endpoint string, c Credentials
 		return nil, refusal
 	}
 	var answer json.RawMessage
-	return answer, decodeJSON(endpoint, body, &answer)
+	err = decodeJSON(endpoint, body, &answer)
+	return answer, err
 }
 
 // postOnly reports whether the server takes secrets in the body only.
@@ -148,7 +150,7 @@ func exchange(r *http.Request) (status int, body []byte, err error) {
 
 // reason drops the method and address that http.Client puts in front.
 func reason(err error) error {
-	if wrapped, ok := err.(*url.Error); ok {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

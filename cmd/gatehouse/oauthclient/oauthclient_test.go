@@ -67,7 +67,7 @@ func TestDiscover_RFC8414_3_3_IssuerMustBeIdentical(t *testing.T) {
 		"trailing slash":      answer(`{"issuer":"ORIGIN/"}`),
 		"not JSON":            answer(`<html>`),
 		"another type":        func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/html") },
-		"broken":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"broken":              func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
 		"redirects elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) },
 	} {
 		origin := serve(t, map[string]http.HandlerFunc{path: route, "/other": answer(`{"issuer":"ORIGIN"}`)})

@@ -156,7 +156,7 @@ func CheckAddress(address string) error {
 	if err != nil {
 		return fmt.Errorf("%q is not an address such as localhost:9000", address)
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
+	if _, err := net.ResolveTCPAddr("tcp", ":"+port); err != nil { // looks up no host
 		return fmt.Errorf("%q is not a port", port)
 	}
 	return nil

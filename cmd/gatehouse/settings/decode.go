@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -58,7 +59,7 @@ func (d *decoder) file(data []byte, s *Settings) {
 
 func (d *decoder) syntax(err error) {
 	p := Problem{Line: 1, Column: 1, Message: err.Error()}
-	if yamlErr, ok := err.(yaml.Error); ok {
+	if yamlErr, ok := errors.AsType[yaml.Error](err); ok {
 		p.Message = yamlErr.GetMessage()
 		if token := yamlErr.GetToken(); token != nil && token.Position != nil {
 			p.Line, p.Column = token.Position.Line, token.Position.Column

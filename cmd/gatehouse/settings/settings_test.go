@@ -165,8 +165,8 @@ func normal(s Settings) Settings {
 func clean(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			clean(v.Field(i))
+		for _, field := range v.Fields() {
+			clean(field)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -188,8 +188,7 @@ func TestExample_EveryKeyHasAManual(t *testing.T) {
 	}
 	var visit func(reflect.Type)
 	visit = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			if f.Tag.Get("yaml") == "" || manual[typ.Name()][f.Name] == "" {
 				t.Errorf("%s.%s has no key or no comment", typ.Name(), f.Name)
 			}
