@@ -72,7 +72,8 @@ integration: need-cgo need-postgres ## Tests that use Postgres: storage suite, b
 
 .PHONY: e2e
 e2e: need-postgres ## The binary as a stranger would use it
-	$(call go-test,e2e,$(PGRUN),15m)
+	go test -count=1 -timeout 15m -run '^(TestScript|TestDemo)' -v ./cmd/gatehouse
+	$(if $(call holds,e2e),$(call go-test,e2e,$(PGRUN),15m))
 
 .PHONY: conformance
 conformance: $(patsubst %/package-lock.json,%/node_modules,$(wildcard test/conformance/package-lock.json)) ## The official MCP suite
