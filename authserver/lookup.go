@@ -30,7 +30,7 @@ func newTokenCache() *tokenCache {
 	return otter.Must(&otter.Options[[32]byte, *accessToken]{
 		MaximumSize: tokenCacheSize,
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[[32]byte, *accessToken]) time.Duration {
-			return time.Until(e.Value.expiresAt)
+			return max(time.Until(e.Value.expiresAt), time.Nanosecond)
 		}),
 	})
 }

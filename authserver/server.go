@@ -103,7 +103,7 @@ const maintainAhead = MaxAccessTokenLifetime + MaxVerifierSkew + 24*time.Hour
 func (c Config) keys() keys.Config {
 	return keys.Config{
 		Store: c.Store, Seal: c.SealKeys, Alg: c.Tokens.SigningAlg, Rotation: c.Tokens.KeyRotation, Overlap: c.Tokens.KeyOverlap,
-		Lifetime: MaxAccessTokenLifetime + MaxVerifierSkew, Logger: c.Logger,
+		Lifetime: MaxAccessTokenLifetime + MaxVerifierSkew, Logger: c.SecurityLog,
 	}
 }
 
