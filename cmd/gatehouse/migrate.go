@@ -17,15 +17,19 @@ type migrateCommand struct {
 
 type migrateUpCommand struct{}
 
-// Run migrates and prints each step when it is done.
+// Run migrates and shows how far it is.
 func (migrateUpCommand) Run(ctx context.Context, p *process) error {
 	return p.withMigrator(ctx, true, func(m *migrations.Migrator) error {
-		applied := 0
-		err := m.Up(ctx, func(step migrations.Migration) {
-			applied++
-			fmt.Fprintf(p.stdout, "applied %d %s\n", step.Version, step.Name)
+		status, err := m.Status(ctx)
+		if err != nil {
+			return err
+		}
+		progress := progress{out: p.stdout, terminal: isTerminal(p.stdout), total: len(status.Pending)}
+		err = m.Up(ctx, func(step migrations.Migration) {
+			progress.step(fmt.Sprintf("%d %s", step.Version, step.Name))
 		})
-		if err == nil && applied == 0 {
+		progress.end()
+		if err == nil && progress.done == 0 {
 			fmt.Fprintln(p.stdout, "the schema is up to date")
 		}
 		return err
