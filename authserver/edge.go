@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -14,22 +15,25 @@ type endpointFunc func(w http.ResponseWriter, r *http.Request, entry *logEntry) 
 
 // edge is the way into every endpoint: request id, body limit, headers, panic
 // guard, the one error boundary and the one log entry.
-func (s *Server) edge(endpoint string, maxBody int64, serve endpointFunc) http.Handler {
-	observe := s.metrics.duration(endpoint)
+func (s *Server) edge(at route, serve endpointFunc) http.Handler {
+	observe := s.metrics.duration(at.name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: endpoint}
+		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name}
 		ctx := withEntry(r.Context(), entry)
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, at.maxBody)
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		setHeaders(answer.Header(), entry.requestID)
+		if at.crossOrigin {
+			allowAnyOrigin(answer.Header())
+		}
 
 		if err := guard(serve, answer, r, entry); err != nil {
 			entry.failure = errorFor(err)
 			s.metrics.failed(entry.failure.code)
 			if entry.failure.code == codeInvalidClient {
 				s.cfg.SecurityLog.WarnContext(ctx, "client authentication failed", "request_id", entry.requestID,
-					"endpoint", endpoint, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.Error())
+					"endpoint", at.name, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.Error())
 			}
 			if !answer.written {
 				s.writeError(answer, entry.failure)
@@ -67,6 +71,25 @@ func setHeaders(h http.Header, requestID string) {
 	h.Set("X-Request-Id", requestID)
 }
 
+// allowAnyOrigin lets scripts read the answer, without credentials of theirs
+// (Fetch standard §3.3).
+func allowAnyOrigin(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, X-Request-Id")
+}
+
+// preflight answers what a browser asks before it lets a script call.
+func preflight(method string) endpointFunc {
+	return func(w http.ResponseWriter, _ *http.Request, _ *logEntry) error {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Methods", method)
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name")
+		h.Set("Access-Control-Max-Age", "7200")
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+}
+
 // statusWriter remembers whether and how a request was answered.
 type statusWriter struct {
 	http.ResponseWriter
@@ -94,9 +117,9 @@ func notFound(http.ResponseWriter, *http.Request, *logEntry) error {
 	return &oauthError{status: http.StatusNotFound, code: codeInvalidRequest, description: "There is nothing at this address.", cause: errors.New("no such path")}
 }
 
-func methodNotAllowed(allowed string) endpointFunc {
+func methodNotAllowed(allowed []string) endpointFunc {
 	return func(w http.ResponseWriter, _ *http.Request, _ *logEntry) error {
-		w.Header().Set("Allow", allowed)
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return &oauthError{status: http.StatusMethodNotAllowed, code: codeInvalidRequest, description: "This method is not allowed here."}
 	}
 }

@@ -63,8 +63,8 @@ func TestEdge_MethodsPathsAndHeaders(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{http.MethodGet, "/oauth/token", 405, "POST"}, {http.MethodPut, "/oauth/introspect", 405, "POST"},
-		{http.MethodPost, "/.well-known/jwks.json", 405, "GET, HEAD"}, {http.MethodHead, "/.well-known/jwks.json", 200, ""},
+		{http.MethodGet, "/oauth/token", 405, "POST, OPTIONS"}, {http.MethodPut, "/oauth/introspect", 405, "POST"},
+		{http.MethodPost, "/.well-known/jwks.json", 405, "GET, HEAD, OPTIONS"}, {http.MethodHead, "/.well-known/jwks.json", 200, ""},
 		{http.MethodGet, "/nothing", 404, ""}, {http.MethodGet, "//oauth/token", 404, ""}, {http.MethodPost, "/oauth/%74oken", 404, ""},
 		{http.MethodGet, "/health", 200, ""}, {http.MethodGet, "/ready", 200, ""},
 	} {

@@ -98,7 +98,7 @@ func TestEdge_PanicIsServerError(t *testing.T) {
 	var logs strings.Builder
 	logger := slog.New(slog.NewTextHandler(&logs, nil))
 	s := &Server{cfg: Config{Logger: logger, SecurityLog: logger}, metrics: metrics}
-	handler := s.edge("test", 0, func(http.ResponseWriter, *http.Request, *logEntry) error { panic("secret detail") })
+	handler := s.edge(route{name: "test"}, func(http.ResponseWriter, *http.Request, *logEntry) error { panic("secret detail") })
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
 	if body := recorder.Body.String(); recorder.Code != 500 || !strings.Contains(body, codeServerError) || strings.Contains(body, "secret") {

@@ -102,7 +102,6 @@ const publicCache = "public, max-age=300"
 func document(contentType string, body func(*logEntry) []byte) endpointFunc {
 	return func(w http.ResponseWriter, _ *http.Request, entry *logEntry) error {
 		w.Header().Set("Cache-Control", publicCache)
-		w.Header().Set("Access-Control-Allow-Origin", "*") // public, without credentials
 		writeDocument(w, http.StatusOK, contentType, body(entry))
 		return nil
 	}

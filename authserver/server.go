@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gorilla/mux"
 	"github.com/ory/fosite"
 
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
@@ -119,44 +118,6 @@ func RotateKey(ctx context.Context, cfg Config, activateAt time.Time) (storage.K
 		return storage.Key{}, err
 	}
 	return ring.Rotate(ctx, now, activateAt)
-}
-
-// wire builds the router.
-func (s *Server) wire(context.Context) error {
-	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	handle := func(method, path, name string, maxBody int64, serve endpointFunc) {
-		router.Handle(path, s.edge(name, maxBody, serve)).Methods(method)
-		if method == http.MethodGet {
-			router.Handle(path, s.edge(name, 0, serve)).Methods(http.MethodHead)
-			method += ", " + http.MethodHead
-		}
-		router.Handle(path, s.edge(name, 0, methodNotAllowed(method)))
-	}
-	metadata := document("application/json", func(*logEntry) []byte { return s.metadata })
-	for _, path := range metadataPaths(s.issuer) {
-		handle(http.MethodGet, path, "metadata", 0, metadata)
-	}
-	jwks := document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })
-	base := s.issuer.Path
-	handle(http.MethodGet, base+pathJWKS, "jwks", 0, jwks)
-	handle(http.MethodPost, base+pathToken, "token", maxFormBytes, s.token)
-	handle(http.MethodPost, base+pathIntrospect, "introspect", maxFormBytes, s.introspect)
-	handle(http.MethodPost, base+pathRevoke, "revoke", maxFormBytes, s.revoke)
-	handle(http.MethodPost, base+pathEvents, "events", maxFeedBytes, s.feed)
-	for _, prefix := range slices.Compact([]string{"", base}) {
-		handle(http.MethodGet, prefix+pathHealth, "health", 0, health)
-		handle(http.MethodGet, prefix+pathReady, "ready", 0, s.ready)
-	}
-	home, pages, err := s.newHome()
-	if err != nil {
-		return err
-	}
-	handle(http.MethodGet, base+"/", "home", 0, html(home))
-	stylePath, css := pages.Stylesheet()
-	handle(http.MethodGet, base+stylePath, "asset", 0, asset("text/css; charset=utf-8", css))
-	router.NotFoundHandler = s.edge("none", 0, notFound)
-	s.router = router
-	return nil
 }
 
 // ServeHTTP implements http.Handler.

@@ -1,0 +1,74 @@
+package authserver
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/gorilla/mux"
+)
+
+// route is an address and what serves it.
+type route struct {
+	method  string
+	path    string
+	name    string // in logs and metrics
+	maxBody int64  // bytes
+	// crossOrigin lets scripts of any origin call it and read the answer. None
+	// of these endpoints looks at cookies, so that there is nothing to steal.
+	crossOrigin bool
+	serve       endpointFunc
+}
+
+// routes are all the addresses of the server.
+func (s *Server) routes() ([]route, error) {
+	home, pages, err := s.newHome()
+	if err != nil {
+		return nil, err
+	}
+	stylePath, css := pages.Stylesheet()
+	base := s.issuer.Path
+	routes := []route{
+		{http.MethodGet, base + pathJWKS, "jwks", 0, true, document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })},
+		{http.MethodPost, base + pathToken, "token", maxFormBytes, true, s.token},
+		{http.MethodPost, base + pathRevoke, "revoke", maxFormBytes, true, s.revoke},
+		{http.MethodPost, base + pathIntrospect, "introspect", maxFormBytes, false, s.introspect},
+		{http.MethodPost, base + pathEvents, "events", maxFeedBytes, false, s.feed},
+		{http.MethodGet, base + "/", "home", 0, false, html(home)},
+		{http.MethodGet, base + stylePath, "asset", 0, false, asset("text/css; charset=utf-8", css)},
+	}
+	metadata := document("application/json", func(*logEntry) []byte { return s.metadata })
+	for _, path := range metadataPaths(s.issuer) {
+		routes = append(routes, route{http.MethodGet, path, "metadata", 0, true, metadata})
+	}
+	for _, prefix := range slices.Compact([]string{"", base}) {
+		routes = append(routes,
+			route{http.MethodGet, prefix + pathHealth, "health", 0, false, health},
+			route{http.MethodGet, prefix + pathReady, "ready", 0, false, s.ready})
+	}
+	return routes, nil
+}
+
+// wire builds the router.
+func (s *Server) wire(context.Context) error {
+	routes, err := s.routes()
+	if err != nil {
+		return err
+	}
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	for _, at := range routes {
+		methods := []string{at.method}
+		if at.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+		router.Handle(at.path, s.edge(at, at.serve)).Methods(methods...)
+		if at.crossOrigin {
+			router.Handle(at.path, s.edge(at, preflight(at.method))).Methods(http.MethodOptions)
+			methods = append(methods, http.MethodOptions)
+		}
+		router.Handle(at.path, s.edge(at, methodNotAllowed(methods)))
+	}
+	router.NotFoundHandler = s.edge(route{name: "none"}, notFound)
+	s.router = router
+	return nil
+}
