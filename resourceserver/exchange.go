@@ -161,7 +161,7 @@ func (s *Server) log(x *exchange, r *http.Request) {
 		level = slog.LevelError
 	}
 	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs, slog.String("request_id", x.id), slog.String("verb", r.Method))
+	attrs = append(attrs, slog.String("request_id", x.id), slog.String("verb", clip(r.Method)))
 	if len(x.ops) > 0 && x.ops[0].Method != "" {
 		attrs = append(attrs, slog.String("method", clip(x.ops[0].Method)))
 		if name := x.ops[0].Name; name != "" {

@@ -186,3 +186,14 @@ func TestExchange_Family(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has no token writes no more into the log than a line.
+func TestSeed_S25_LogIsBoundedWhateverTheVerb(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil).ready(t)
+	w.do(t, strings.Repeat("V", 20_000), "", "", nil)
+	eventually(t, func() bool { return strings.Contains(w.log.String(), `"verb":"V`) })
+	if n := len(w.log.String()); n > 10_000 {
+		t.Errorf("one request wrote %d bytes", n)
+	}
+}

@@ -20,7 +20,10 @@ const (
 	maxAcks     = 1 << 14          // beyond it the issuer sends some events again, which does no harm
 )
 
-var errFeedLost = errors.New("the revocation feed is lost")
+var (
+	errFeedLost = errors.New("the revocation feed is lost")
+	errNoFeed   = errors.New("the answer has no sets: it is not of a revocation feed")
+)
 
 // feed receives the issuer's revocation events: RFC 8936 with long polling.
 // The transmitter keeps no state for us, so a poll says where we are (cursor,
@@ -187,6 +190,9 @@ func (f *feed) request(ctx context.Context, hold bool) (*pollResponse, error) {
 	err = f.client.do(r, maxEvents, &answer)
 	if status, ok := errors.AsType[statusError](err); ok && status == http.StatusBadRequest {
 		f.cursor = "" // the issuer does not know our cursor: begin again
+	}
+	if err == nil && answer.Sets == nil {
+		err = errNoFeed // sets is required: whoever leaves it out tells nothing about revocations
 	}
 	return &answer, err
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +107,34 @@ func TestFeed_RFC8936_AcknowledgesAtOnceAndMovesTheCursor(t *testing.T) {
 		polls := w.Polls()
 		return polls[len(polls)-1].Cursor == "1"
 	})
+}
+
+// A 200 without sets is from something that is no revocation feed: to believe
+// it would mean to accept revoked tokens.
+func TestFeed_RFC8936_2_3_AnswerWithoutSetsIsNoSync(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"empty object": `{}`, "null": `null`, "sets is null": `{"sets":null}`, "an error": `{"error":"no"}`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var polls atomic.Int64
+			other := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				polls.Add(1)
+				_, _ = io.WriteString(rw, body)
+			}))
+			t.Cleanup(func() {
+				other.CloseClientConnections()
+				other.Close()
+			})
+			w := newWorld(t, func(w *world, cfg *Config) {
+				credentials(w, cfg)
+				cfg.Introspection.EventsEndpoint = other.URL
+			})
+			eventually(t, func() bool { return polls.Load() > 1 })
+			if err := w.server.Ready(t.Context()); err == nil || w.server.feed.inSync(w.now()) {
+				t.Errorf("in sync with something else: %v", err)
+			}
+		})
+	}
 }
 
 func TestFeed_UnknownCursorBeginsAgain(t *testing.T) {

@@ -29,12 +29,15 @@ type introspection struct {
 	flight      singleflight.Group
 }
 
-var errNoEndpoint = errors.New("the issuer's metadata has no introspection_endpoint")
+var (
+	errNoEndpoint = errors.New("the issuer's metadata has no introspection_endpoint")
+	errNoVerdict  = errors.New("the answer does not say whether the token is active")
+)
 
 // introspectionResponse is RFC 7662 §2.2.
 type introspectionResponse struct {
 	claims
-	Active    bool   `json:"active"`
+	Active    *bool  `json:"active"` // required
 	TokenType string `json:"token_type"`
 }
 
@@ -81,14 +84,18 @@ func (i *introspection) ask(ctx context.Context, token string) (*introspectionRe
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	i.credentials.authenticate(r)
 	var response introspectionResponse
-	return &response, i.client.do(r, maxDocument, &response)
+	err = i.client.do(r, maxDocument, &response)
+	if err == nil && response.Active == nil {
+		err = errNoVerdict
+	}
+	return &response, err
 }
 
 // judge does not take "active" for enough: the token must be the issuer's, a
 // bearer token, for this resource, and in its time.
 func (i *introspection) judge(response *introspectionResponse, now time.Time) (*verified, error) {
 	switch {
-	case !response.Active:
+	case !*response.Active:
 		return nil, errInactive
 	case response.Issuer != "" && response.Issuer != i.issuer:
 		return nil, errIssuer

@@ -54,6 +54,7 @@ func newKeySet(client *issuerClient, d *discovery, clock func() time.Time) *keyS
 }
 
 var (
+	errEmptySet   = errors.New("the issuer publishes no key that can be used")
 	errNoKeys     = errors.New("the issuer's keys are not known")
 	errStaleKeys  = errors.New("the key is unknown, and the issuer's keys cannot be refreshed")
 	errUnknownKey = errors.New("the key is not one of the issuer's")
@@ -84,7 +85,7 @@ func (s *keySet) find(ctx context.Context, kid string) ([]jose.JSONWebKey, error
 // fresh returns the keys unless there are none or they are too old.
 func (s *keySet) fresh() *keyring {
 	ring := s.current.Load()
-	if ring == nil || s.clock().Sub(ring.fetched) > maxKeyAge {
+	if ring == nil || len(ring.keys) == 0 || s.clock().Sub(ring.fetched) > maxKeyAge {
 		return nil
 	}
 	return ring
@@ -149,7 +150,11 @@ func (s *keySet) load(ctx context.Context) error {
 			ring.epoch++
 		}
 	}
-	s.current.Store(ring)
+	empty := len(ring.keys) == 0
+	s.current.Store(ring) // an empty one too: what was withdrawn stays so
+	if empty {
+		return errEmptySet
+	}
 	s.once.Do(func() { close(s.loaded) })
 	return nil
 }

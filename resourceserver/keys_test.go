@@ -55,6 +55,25 @@ func TestJWKS_WithdrawnKeyIsRefusedAfterTheInterval(t *testing.T) {
 	w.expect(t, kept, ping, http.StatusUnauthorized, "invalid_token")
 }
 
+// An issuer that publishes no usable key is broken or in the middle of an
+// emergency: no token is accepted, and none is called invalid.
+func TestJWKS_EmptySetIsAnOutage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(_ *world, cfg *Config) { cfg.KeyRefresh = 20 * time.Millisecond }).ready(t)
+	kept, fresh := w.Token(), w.Token()
+	w.expect(t, kept, ping, http.StatusOK, "")
+	restore := w.WithdrawKeys()
+	eventually(t, func() bool { return w.server.Ready(t.Context()) != nil })
+	for name, token := range map[string]string{"cached": kept, "fresh": fresh} {
+		if a := w.post(t, token, ping); a.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	restore()
+	w.ready(t)
+	w.expect(t, kept, ping, http.StatusOK, "")
+}
+
 func TestJWKS_UnknownAndMalformedKeysAreSkipped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w *world, _ *Config) {

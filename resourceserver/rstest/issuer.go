@@ -128,6 +128,19 @@ func (i *Issuer) RotateKey() {
 	i.keys = []jose.JSONWebKey{{Key: key, KeyID: rand.Text(), Algorithm: string(jose.ES256), Use: "sig"}}
 }
 
+// WithdrawKeys publishes an empty key set until restore is called.
+func (i *Issuer) WithdrawKeys() (restore func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	kept := i.keys
+	i.keys = nil
+	return func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.keys = kept
+	}
+}
+
 // KeyID returns the kid of the signing key.
 func (i *Issuer) KeyID() string { return i.key().KeyID }
 

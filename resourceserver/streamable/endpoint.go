@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
+	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
 const (
@@ -55,7 +56,8 @@ type Options struct {
 	HostChecked bool
 	// Metrics registers mcp_sessions_active; nil registers nothing.
 	Metrics prometheus.Registerer
-	// Logger gets the SDK's messages about the transport; nil discards them.
+	// Logger gets the SDK's messages about the transport, and the panics of
+	// handlers, which end only the request; nil discards them.
 	Logger *slog.Logger
 }
 
@@ -69,7 +71,8 @@ type Endpoint struct {
 }
 
 // Handler serves server; opts may be nil. Make server with [ServerOptions] and
-// put [FilterLists] into it when tokens differ in what they may do. It panics
+// put [FilterLists] into it when tokens differ in what they may do. Handler
+// adds a middleware that survives panics of the server's handlers. It panics
 // if opts.Metrics has mcp_sessions_active already.
 func Handler(server *mcp.Server, opts *Options) *Endpoint {
 	e := &Endpoint{}
@@ -82,6 +85,7 @@ func Handler(server *mcp.Server, opts *Options) *Endpoint {
 	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, mcp.DefaultMaxRequestBodyBytes)
 	o.KeepAlive = cmp.Or(o.KeepAlive, 25*time.Second)
 	o.EventBytes = cmp.Or(o.EventBytes, 256<<10)
+	server.AddReceivingMiddleware(guard(cmp.Or(o.Logger, slog.New(slog.DiscardHandler))))
 	e.sessions = sessions{server: server, owners: map[string]owner{}, opening: map[string]int{}}
 	get := func(*http.Request) *mcp.Server { return server }
 	e.stateless = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
@@ -204,6 +208,14 @@ func (e *Endpoint) open(w *response, r *http.Request, op policy.Operation) {
 	}
 	defer func() { e.sessions.opened(owner, w.Header().Get(headerSession)) }()
 	e.stateful.ServeHTTP(w, r)
+}
+
+// held returns the scopes of the token that came with the request.
+func held(ctx context.Context) scopes.Set {
+	if info := auth.TokenInfoFromContext(ctx); info != nil {
+		return scopes.Of(info.Scopes...)
+	}
+	return nil
 }
 
 // principal names whose token came with the request, empty without one.

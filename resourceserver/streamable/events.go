@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
 // maxStreams is how many streams of a session can be resumed: that of every
@@ -15,6 +17,7 @@ const maxStreams = 64
 var (
 	errNotOwner = errors.New("the stream belongs to another principal")
 	errDropped  = errors.New("the events are no longer there")
+	errNarrower = errors.New("the stream was opened with scopes that the token has not")
 )
 
 // events is the SDK's event store: what was sent on the streams of sessions,
@@ -22,7 +25,8 @@ var (
 //
 // Each session has its own budget, so that no session can make another one
 // lose events, and belongs to the principal that opened it: a request with
-// another one's token gets nothing. The SDK checks the owner of a session too;
+// another one's token gets nothing, nor does one that lacks scopes of the token
+// that the request on the stream had. The SDK checks the owner of a session too;
 // a stolen session id has to get past both.
 //
 // Sessions live in this process, hence so do their events.
@@ -41,10 +45,12 @@ type recording struct {
 	streams map[string]*track
 }
 
-// track is a stream: its events from index first on.
+// track is a stream: its events from index first on, and the scopes of the
+// token that asked for what it tells.
 type track struct {
 	first  int
 	events [][]byte
+	scopes scopes.Set
 }
 
 // Open implements [mcp.EventStore]. The first stream of a session decides
@@ -69,7 +75,7 @@ func (e *events) Open(ctx context.Context, sessionID, streamID string) error {
 		r.drop(r.order[1])
 	}
 	r.order = append(r.order, streamID)
-	r.streams[streamID] = &track{}
+	r.streams[streamID] = &track{scopes: held(ctx)}
 	return nil
 }
 
@@ -96,7 +102,7 @@ func (e *events) Append(_ context.Context, sessionID, streamID string, data []by
 
 // After implements [mcp.EventStore].
 func (e *events) After(ctx context.Context, sessionID, streamID string, index int) iter.Seq2[[]byte, error] {
-	list, err := e.after(principal(ctx), sessionID, streamID, index+1)
+	list, err := e.after(principal(ctx), held(ctx), sessionID, streamID, index+1)
 	return func(yield func([]byte, error) bool) {
 		if err != nil {
 			yield(nil, err)
@@ -110,7 +116,7 @@ func (e *events) After(ctx context.Context, sessionID, streamID string, index in
 	}
 }
 
-func (e *events) after(caller, sessionID, streamID string, index int) ([][]byte, error) {
+func (e *events) after(caller string, held scopes.Set, sessionID, streamID string, index int) ([][]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.sessions[sessionID]
@@ -120,6 +126,9 @@ func (e *events) after(caller, sessionID, streamID string, index int) ([][]byte,
 	s := r.streams[streamID]
 	if s == nil || index < s.first {
 		return nil, errDropped
+	}
+	if streamID != "" && !held.Contains(s.scopes) { // the standalone one answers nobody
+		return nil, errNarrower
 	}
 	return slices.Clone(s.events[min(index-s.first, len(s.events)):]), nil
 }

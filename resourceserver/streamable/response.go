@@ -11,6 +11,10 @@ import (
 // codeRefused is the JSON-RPC code of a refusal that is no protocol error.
 const codeRefused = -32000
 
+// writeTimeout is how long one event may take to leave: a client that stopped
+// reading would otherwise hold its stream, and whoever notifies it, for ever.
+const writeTimeout = 30 * time.Second
+
 // response gives the SDK's responses the form that clients and proxies need: a
 // refusal in plain text becomes a JSON-RPC error, an event stream is not
 // buffered and is kept alive. The SDK writes from several goroutines, one
@@ -43,6 +47,7 @@ func (w *response) Write(b []byte) (int, error) {
 		w.refused = append(w.refused, b...)
 		return len(b), nil
 	}
+	w.limit(time.Now().Add(writeTimeout))
 	return w.ResponseWriter.Write(b)
 }
 
@@ -54,7 +59,14 @@ func (w *response) FlushError() error {
 	if w.refused != nil {
 		return nil
 	}
+	w.limit(time.Now().Add(writeTimeout))
 	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// limit sets the deadline of the next writes, zero for none. A writer without
+// deadlines (a test's) has no connection to protect.
+func (w *response) limit(deadline time.Time) {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(deadline)
 }
 
 // begin sends the header once. The caller holds w.mu.
@@ -83,6 +95,7 @@ func (w *response) comment() {
 	if w.over {
 		return
 	}
+	w.limit(time.Now().Add(writeTimeout))
 	// A client that is gone is noticed by whoever writes the next event.
 	_, _ = w.ResponseWriter.Write([]byte(": keep-alive\n\n"))
 	_ = http.NewResponseController(w.ResponseWriter).Flush()
@@ -100,6 +113,7 @@ func (w *response) finish() {
 	if w.refused != nil {
 		writeError(w.ResponseWriter, w.status, -32600, nil, "invalid_request: "+strings.TrimSpace(string(w.refused)))
 	}
+	w.limit(time.Time{}) // the next request on the connection is another's
 }
 
 // refuse answers with a JSON-RPC error to the message with that id, nil if it
