@@ -139,8 +139,10 @@ func (s *Server) pass(x *exchange, r *http.Request, body []byte, next http.Handl
 	}
 	x.passed = true
 	inner := r.WithContext(ctx)
-	inner.Header = maps.Clone(r.Header)
+	inner.Header = make(http.Header, len(r.Header)+1) // a clone would grow at once
+	maps.Copy(inner.Header, r.Header)
 	inner.Header["X-Request-Id"] = []string{x.id}
+	inner.Header["Authorization"] = []string{"Bearer carried"} // the token itself goes no further
 	if body != nil {
 		inner.Body, inner.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
@@ -151,7 +153,7 @@ func (s *Server) pass(x *exchange, r *http.Request, body []byte, next http.Handl
 // carrier hands the identity to the MCP SDK, whose middleware is the only way
 // to put a TokenInfo into a request: sessions are bound to it, and tools find
 // it in req.Extra. All decisions have been made; it has nothing to refuse, and
-// insists only on the Authorization header, which ends here.
+// insists only on the Authorization header, of which a stand-in ends here.
 func carrier(next http.Handler) http.Handler {
 	identify := func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
 		e, ok := ctx.Value(contextKey{}).(*verified)
