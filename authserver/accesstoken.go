@@ -29,6 +29,7 @@ type accessToken struct {
 	resources []string // audience in canonical form; set when the token was looked up
 	issuedAt  time.Time
 	expiresAt time.Time
+	kid       string // of the key that signed it, when a JWT was looked up
 }
 
 // issuedToken is an access token on its way to the client.

@@ -103,8 +103,8 @@ func (s *Server) checkAssertion(c *client, claims assertionClaims, now time.Time
 	switch {
 	case claims.Issuer != c.ID || claims.Subject != c.ID:
 		return errors.New("iss and sub must be the client_id")
-	case !slices.ContainsFunc(claims.Audience, s.assertionAudience):
-		return errors.New("aud names neither the issuer nor the token endpoint")
+	case len(claims.Audience) == 0 || slices.ContainsFunc(claims.Audience, s.foreignAudience):
+		return errors.New("aud is missing or names somebody else than the issuer or its token endpoint")
 	case claims.Expiry == nil || !now.Before(claims.Expiry.Time().Add(clockSkew)):
 		return errors.New("expired, or without exp")
 	case claims.Expiry.Time().After(now.Add(maxAssertionLifetime + clockSkew)):
@@ -118,8 +118,9 @@ func (s *Server) checkAssertion(c *client, claims assertionClaims, now time.Time
 	return nil
 }
 
-// assertionAudience reports whether aud means this server: clients send the
-// issuer or the token endpoint, and both are unambiguous.
-func (s *Server) assertionAudience(aud string) bool {
-	return aud == s.cfg.Issuer || aud == s.cfg.Issuer+pathToken
+// foreignAudience reports whether aud means somebody else: clients send the
+// issuer or the token endpoint, and both are unambiguous. One foreign name
+// among ours spoils an assertion, since whoever bears it could replay it here.
+func (s *Server) foreignAudience(aud string) bool {
+	return aud != s.cfg.Issuer && aud != s.cfg.Issuer+pathToken
 }

@@ -122,7 +122,9 @@ func TestClientAuth_RFC7523_3_ClaimsAndReplay(t *testing.T) {
 		ok     bool
 	}{
 		{"good", func(map[string]any) {}, true},
-		{"aud is the token endpoint", func(c map[string]any) { c["aud"] = []string{"https://x", issuer + "/oauth/token"} }, true},
+		{"aud is issuer and token endpoint", func(c map[string]any) { c["aud"] = []string{issuer, issuer + "/oauth/token"} }, true},
+		{"aud names another server besides", func(c map[string]any) { c["aud"] = []string{issuer, "https://evil.example"} }, false},
+		{"aud is empty", func(c map[string]any) { c["aud"] = []string{} }, false},
 		{"aud is another server", func(c map[string]any) { c["aud"] = "https://evil.example" }, false},
 		{"aud is missing", func(c map[string]any) { delete(c, "aud") }, false},
 		{"iss differs", func(c map[string]any) { c["iss"] = "twin" }, false},

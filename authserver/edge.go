@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -21,7 +22,7 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name}
 		ctx := withEntry(r.Context(), entry)
 		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, at.maxBody)
+		r.Body = boundBody(w, r, at.maxBody)
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		setHeaders(answer.Header(), entry.requestID)
 		if at.crossOrigin {
@@ -30,10 +31,12 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 
 		if err := guard(serve, answer, r, entry); err != nil {
 			entry.failure = errorFor(err)
-			s.metrics.failed(entry.failure.code)
+			if ctx.Err() == nil { // nobody is answered who has left
+				s.metrics.failed(entry.failure.code)
+			}
 			if entry.failure.code == codeInvalidClient {
 				s.cfg.SecurityLog.WarnContext(ctx, "client authentication failed", "request_id", entry.requestID,
-					"endpoint", at.name, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.Error())
+					"endpoint", at.name, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.logged())
 			}
 			if !answer.written {
 				s.writeError(answer, entry.failure)
@@ -42,6 +45,36 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 		observe(time.Since(entry.start))
 		entry.write(ctx, s.cfg.Logger, r, answer.status)
 	})
+}
+
+// bodyTimeout bounds how long a body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
+// boundBody bounds the body of r in size and in time. The deadline is the
+// connection's and also ends what net/http reads of a body that no endpoint
+// wanted; it is lifted when the body is complete, so that an answer may take
+// longer.
+func boundBody(w http.ResponseWriter, r *http.Request, limit int64) io.ReadCloser {
+	bounded := http.MaxBytesReader(w, r.Body, limit)
+	if r.Body == http.NoBody {
+		return bounded
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // only a test's writer has none
+	return timedBody{bounded, control}
+}
+
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // guard turns a panic of an endpoint into an error, so that it costs one

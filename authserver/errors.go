@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/ory/fosite"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
@@ -38,6 +40,19 @@ func (e *oauthError) Error() string {
 		return e.code + ": " + e.cause.Error()
 	}
 	return e.code + ": " + e.description
+}
+
+// maxCause bounds, in bytes, what a request can write into the log.
+const maxCause = 512
+
+// logged is Error for the log: whole for failures of ours, which hold a stack,
+// and cut for others, which may quote what a client sent.
+func (e *oauthError) logged() string {
+	text := e.Error()
+	if e.status >= http.StatusInternalServerError || len(text) <= maxCause {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxCause], "") + "…"
 }
 
 func (e *oauthError) Unwrap() error { return e.cause }
@@ -92,7 +107,8 @@ func errorFor(err error) *oauthError {
 		return answer
 	case errors.As(err, &tooLarge):
 		return &oauthError{status: http.StatusRequestEntityTooLarge, code: codeInvalidRequest, description: "The request body is too large.", cause: err}
-	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, keys.ErrNoKey),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable(err)
 	case errors.As(err, &fromFosite) && errors.Is(err, fosite.ErrInvalidRequest):
 		return invalidRequest("The request is malformed.").because(err)

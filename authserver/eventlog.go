@@ -52,6 +52,7 @@ type eventLog struct {
 
 	mu        sync.Mutex // guards the fields below
 	cursor    int64
+	newest    int64               // highest Seq seen
 	recent    map[int64]time.Time // applied events after cursor, and when they were first seen
 	current   time.Time           // start of the last complete poll
 	events    []revocation        // in force, by Seq
@@ -109,6 +110,7 @@ func (l *eventLog) take(page []storage.Event, now time.Time) {
 			continue
 		}
 		l.recent[e.Seq] = now
+		l.newest = max(l.newest, e.Seq)
 		l.apply(e)
 		if e.Kind == storage.EventClientChanged || e.Kind == storage.EventKeysChanged {
 			continue

@@ -2,11 +2,13 @@ package authserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -159,4 +161,31 @@ func FuzzCanonicalResource(f *testing.F) {
 			t.Fatalf("%q -> %q -> %q, %v", identifier, once, twice, err)
 		}
 	})
+}
+
+// A hostile resource server that invents receivers exhausts nothing, and does
+// not keep others from being waited for.
+func TestReceivers_InventedOnesAreBounded(t *testing.T) {
+	t.Parallel()
+	log := newEventLog(&latecomers{}, func(storage.Event) {}, slog.New(slog.DiscardHandler))
+	poll := func(id receiverID) {
+		log.depart(id, log.arrive(id, &client{}, nil), false, time.Now())
+	}
+	for range 10 * maxReceivers {
+		poll(receiverID{"hostile", rand.Text()})
+	}
+	poll(receiverID{"honest", ""})
+	if n := len(log.receivers.byID); n != maxReceivers+1 {
+		t.Errorf("%d receivers are remembered", n)
+	}
+	if _, known := log.receivers.byID[receiverID{"honest", ""}]; !known {
+		t.Error("the honest receiver is forgotten")
+	}
+	many := pollRequest{Ack: make([]string, 10*maxAcks)}
+	for i := range many.Ack {
+		many.Ack[i] = strconv.Itoa(i)
+	}
+	if n := len(many.confirmed()); n != maxAcks {
+		t.Errorf("%d acknowledgements are remembered", n)
+	}
 }

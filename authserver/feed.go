@@ -3,7 +3,6 @@ package authserver
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,6 +16,7 @@ const (
 	feedMaxSets  = 1000
 	maxFeedBytes = 1 << 20
 	maxReceiver  = 128
+	maxAcks      = 1 << 14 // what is beyond is sent again, which does no harm
 )
 
 // pollRequest is RFC 8936 §2.2 with two members of ours, so that no state about a
@@ -56,18 +56,14 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 	if len(poll.SetErrs) > 0 {
 		s.cfg.Logger.Warn("resource server refused security event tokens", "client_id", c.ID, "count", len(poll.SetErrs))
 	}
-	confirmed := make(map[int64]struct{}, len(poll.Ack))
-	for _, jti := range poll.Ack {
-		if seq, err := strconv.ParseInt(jti, 10, 64); err == nil {
-			confirmed[seq] = struct{}{}
-		}
-	}
+	confirmed := poll.confirmed()
+	poll.Ack, poll.SetErrs = nil, nil // a held poll keeps no more than it needs
 	if err := s.log.fresh(entry.start); err != nil {
 		return err
 	}
-	id := c.ID + " " + poll.Receiver
-	s.log.arrive(id, c, confirmed)
-	defer func() { s.log.depart(id, r.Context().Err() != nil, time.Now()) }()
+	id := receiverID{c.ID, poll.Receiver}
+	receiver := s.log.arrive(id, c, confirmed)
+	defer func() { s.log.depart(id, receiver, r.Context().Err() != nil, time.Now()) }()
 
 	hold := time.NewTimer(feedHold)
 	defer hold.Stop()
@@ -79,6 +75,10 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 		select {
 		case <-batch.changed:
 		case <-hold.C:
+			// No news is good news only from a log that could be read.
+			if err := s.log.fresh(time.Now()); err != nil {
+				return err
+			}
 			return s.writeSets(w, c, batch, entry)
 		case <-s.stopping:
 			return s.writeSets(w, c, batch, entry)
@@ -90,7 +90,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 
 // readPoll reads the request; the cursor is 0 for a receiver that has nothing.
 func readPoll(r *http.Request) (poll pollRequest, cursor int64, err error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		return poll, 0, err
 	}
@@ -113,6 +113,18 @@ func readPoll(r *http.Request) (poll pollRequest, cursor int64, err error) {
 	return poll, cursor, nil
 }
 
+// confirmed returns the acknowledged sequence numbers.
+func (p *pollRequest) confirmed() map[int64]struct{} {
+	acks := p.Ack[:min(len(p.Ack), maxAcks)]
+	confirmed := make(map[int64]struct{}, len(acks))
+	for _, jti := range acks {
+		if seq, err := strconv.ParseInt(jti, 10, 64); err == nil {
+			confirmed[seq] = struct{}{}
+		}
+	}
+	return confirmed
+}
+
 // feedBatch is what a receiver lacks.
 type feedBatch struct {
 	events  []revocation
@@ -126,6 +138,9 @@ type feedBatch struct {
 func (l *eventLog) after(cursor int64, confirmed map[int64]struct{}, c *client, limit int, now time.Time) feedBatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if cursor > l.newest { // of a log that is no more, as before a backup was restored
+		cursor, confirmed = 0, nil
+	}
 	batch := feedBatch{cursor: max(cursor, l.cursor), changed: l.changed}
 	for _, e := range l.events[l.position(cursor+1):] {
 		if _, has := confirmed[e.Seq]; has || !now.Before(e.ExpiresAt) || !e.concerns(c) {

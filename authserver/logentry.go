@@ -24,6 +24,9 @@ type logEntry struct {
 	failure *oauthError
 }
 
+// maxMethod bounds what is logged of a method; the longest registered one fits.
+const maxMethod = 24
+
 type logEntryKey struct{}
 
 func withEntry(ctx context.Context, entry *logEntry) context.Context {
@@ -51,7 +54,7 @@ func (e *logEntry) write(ctx context.Context, logger *slog.Logger, r *http.Reque
 	}
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
-		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("method", r.Method),
+		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("method", r.Method[:min(len(r.Method), maxMethod)]),
 		slog.Int("status", status), slog.Duration("duration", time.Since(e.start)), slog.String("remote", r.RemoteAddr))
 	for _, known := range [...]struct{ name, value string }{
 		{"grant_type", e.grantType}, {"client_id", e.clientID}, {"sub", e.subject}, {"grant", e.grantID}, {"jti", e.jti},
@@ -61,7 +64,7 @@ func (e *logEntry) write(ctx context.Context, logger *slog.Logger, r *http.Reque
 		}
 	}
 	if e.failure != nil {
-		attrs = append(attrs, slog.String("error", e.failure.code), slog.String("cause", e.failure.Error()))
+		attrs = append(attrs, slog.String("error", e.failure.code), slog.String("cause", e.failure.logged()))
 	}
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }

@@ -23,7 +23,7 @@ const tokenCacheSize = 100_000
 var errInactive = errors.New("token is not active")
 
 // tokenCache remembers verified tokens by SHA-256 until they expire. Whether
-// they are revoked is asked each time.
+// they are revoked, or their key is withdrawn, is asked each time.
 type tokenCache = otter.Cache[[32]byte, *accessToken]
 
 func newTokenCache() *tokenCache {
@@ -50,7 +50,8 @@ func (s *Server) lookup(ctx context.Context, token string, now time.Time) (*acce
 		found.resources = canonicalAll(found.audience)
 		s.tokens.Set(hash, found)
 	}
-	if !now.Before(found.expiresAt) || s.revoked.covers(found) {
+	withdrawn := found.kid != "" && !s.keys.Published(found.kid, now)
+	if withdrawn || !now.Before(found.expiresAt) || s.revoked.covers(found) {
 		return nil, errInactive
 	}
 	return found, nil
@@ -66,13 +67,15 @@ func (s *Server) read(ctx context.Context, token string, hash [32]byte, now time
 		return nil, errInactive
 	}
 	var claims accessClaims
-	if err := s.keys.Verify(token, typeAccessToken, now, &claims); err != nil || claims.Issuer != s.cfg.Issuer {
+	kid, err := s.keys.Verify(token, typeAccessToken, now, &claims)
+	if err != nil || claims.Issuer != s.cfg.Issuer {
 		return nil, errInactive
 	}
 	found, err := claims.token()
 	if err != nil {
 		return nil, errInactive
 	}
+	found.kid = kid
 	return found, nil
 }
 

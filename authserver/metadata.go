@@ -87,12 +87,13 @@ func (s *Server) newMetadata() ([]byte, error) {
 // issuer with or without a path (RFC 8414 §3.1, OpenID Connect Discovery §4,
 // and what clients try besides).
 func metadataPaths(issuer *url.URL) []string {
-	if issuer.Path == "" {
+	path := issuer.EscapedPath()
+	if path == "" {
 		return []string{pathMetadata, pathDiscovery}
 	}
 	return []string{
-		pathMetadata + issuer.Path, pathDiscovery + issuer.Path,
-		issuer.Path + pathMetadata, issuer.Path + pathDiscovery,
+		pathMetadata + path, pathDiscovery + path,
+		path + pathMetadata, path + pathDiscovery,
 	}
 }
 

@@ -1,10 +1,12 @@
 package authserver
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,7 +36,7 @@ func parseParams(r *http.Request) (params, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentTypes[0]); err != nil || mediaType != "application/x-www-form-urlencoded" {
 		return params{}, invalidRequest("The Content-Type must be application/x-www-form-urlencoded.")
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		return params{}, err
 	}
@@ -45,6 +47,20 @@ func parseParams(r *http.Request) (params, error) {
 	// fosite reads these instead of the body that is gone.
 	r.PostForm, r.Form = form, form
 	return params{form}, nil
+}
+
+// readBody reads the body of r to its end. One that never comes to its end is
+// the client's fault.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil || errors.As(err, &tooLarge):
+		return body, err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &oauthError{status: http.StatusRequestTimeout, code: codeInvalidRequest, description: "The request body took too long to arrive.", cause: err}
+	}
+	return nil, invalidRequest("The request body is cut off or malformed.").because(err)
 }
 
 // parseForm decodes and checks an application/x-www-form-urlencoded string.

@@ -10,12 +10,19 @@ import (
 // servers to confirm it. It is answered in any case: the store has it.
 const receiverPatience = 2 * time.Second
 
+// maxReceivers bounds the receivers of one client that are waited for; more of
+// them are served all the same.
+const maxReceivers = 256
+
 // receivers knows which resource servers follow the feed at this node and
 // which revocations they have yet to confirm. The event log's lock guards it.
 type receivers struct {
-	byID    map[string]*receiver
+	byID    map[receiverID]*receiver
 	waiting map[int64]*confirmation // by Seq
 }
+
+// receiverID tells receivers apart; a client names its own only.
+type receiverID struct{ clientID, name string }
 
 // receiver is one resource server process that polls.
 type receiver struct {
@@ -27,12 +34,12 @@ type receiver struct {
 
 // confirmation is an event that some receivers have yet to confirm.
 type confirmation struct {
-	missing map[string]struct{} // receiver ids
-	done    chan struct{}       // closed when missing is empty
+	missing map[receiverID]struct{}
+	done    chan struct{} // closed when missing is empty
 }
 
 func newReceivers() receivers {
-	return receivers{byID: map[string]*receiver{}, waiting: map[int64]*confirmation{}}
+	return receivers{byID: map[receiverID]*receiver{}, waiting: map[int64]*confirmation{}}
 }
 
 // awaitReceivers returns when every receiver that e concerns has confirmed it,
@@ -56,12 +63,16 @@ func (l *eventLog) awaitReceivers(ctx context.Context, e revocation) {
 	delete(l.receivers.waiting, e.Seq)
 }
 
-// arrive notes that a receiver polls and all that it confirms.
-func (l *eventLog) arrive(id string, c *client, confirmed map[int64]struct{}) {
+// arrive notes that a receiver polls and all that it confirms. It returns nil
+// for one that is not waited for, because its client has too many.
+func (l *eventLog) arrive(id receiverID, c *client, confirmed map[int64]struct{}) *receiver {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.receivers.byID[id]
 	if r == nil {
+		if !l.receivers.room(id.clientID) {
+			return nil
+		}
 		r = &receiver{}
 		l.receivers.byID[id] = r
 	}
@@ -72,14 +83,17 @@ func (l *eventLog) arrive(id string, c *client, confirmed map[int64]struct{}) {
 			l.receivers.confirm(seq, id)
 		}
 	}
+	return r
 }
 
-// depart notes that a receiver's poll has ended; gone says that its connection
-// broke, so that nobody waits for it any longer.
-func (l *eventLog) depart(id string, gone bool, now time.Time) {
+// depart notes that a poll of r, as arrive returned it, has ended; gone says
+// that its connection broke, so that nobody waits for it any longer.
+func (l *eventLog) depart(id receiverID, r *receiver, gone bool, now time.Time) {
+	if r == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.receivers.byID[id]
 	r.polls--
 	r.lastSeen = now
 	if !gone || r.polls > 0 {
@@ -93,9 +107,9 @@ func (l *eventLog) depart(id string, gone bool, now time.Time) {
 
 // expect returns the confirmation to wait for; nil when nobody is missing.
 func (r *receivers) expect(e revocation) *confirmation {
-	missing := map[string]struct{}{}
+	missing := map[receiverID]struct{}{}
 	for id, known := range r.byID {
-		if known.polls == 0 && time.Since(known.lastSeen) >= receiverPatience {
+		if known.away() {
 			delete(r.byID, id)
 			continue
 		}
@@ -111,7 +125,24 @@ func (r *receivers) expect(e revocation) *confirmation {
 	return c
 }
 
-func (r *receivers) confirm(seq int64, id string) {
+// room reports whether one more receiver of a client can be waited for. It
+// forgets those that stay away.
+func (r *receivers) room(clientID string) bool {
+	count := 0
+	for id, known := range r.byID {
+		switch {
+		case known.away():
+			delete(r.byID, id)
+		case id.clientID == clientID:
+			count++
+		}
+	}
+	return count < maxReceivers
+}
+
+func (r *receiver) away() bool { return r.polls == 0 && time.Since(r.lastSeen) >= receiverPatience }
+
+func (r *receivers) confirm(seq int64, id receiverID) {
 	c := r.waiting[seq]
 	if _, asked := c.missing[id]; !asked {
 		return

@@ -27,7 +27,7 @@ func (s *Server) routes() ([]route, error) {
 		return nil, err
 	}
 	stylePath, css := pages.Stylesheet()
-	base := s.issuer.Path
+	base := s.issuer.EscapedPath() // as requests are matched
 	routes := []route{
 		{http.MethodGet, base + pathJWKS, "jwks", 0, true, document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })},
 		{http.MethodPost, base + pathToken, "token", maxFormBytes, true, s.token},

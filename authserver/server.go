@@ -16,7 +16,10 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-const maintenanceInterval = time.Minute
+const (
+	maintenanceInterval = time.Minute
+	keyRetry            = 500 * time.Millisecond
+)
 
 // Server is an authorization server. It is an http.Handler for everything
 // below its issuer; [Server.Run] must run beside it.
@@ -147,13 +150,14 @@ func (s *Server) apply(e storage.Event) {
 	}
 }
 
-// Run follows the event log, rotates keys and maintains the store until ctx
+// Run follows the event log and the keys and maintains the store until ctx
 // ends; then held polls are answered, so that an http.Server can shut down.
 // It returns nil.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.stopOnce.Do(s.stop)
 	var work sync.WaitGroup
 	work.Go(func() { s.log.run(ctx) })
+	work.Go(func() { s.followKeys(ctx) })
 	defer work.Wait()
 	ticker := time.NewTicker(maintenanceInterval)
 	defer ticker.Stop()
@@ -161,11 +165,7 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.keysChanged:
-			s.refreshKeys(ctx)
-			s.tokens.InvalidateAll() // a withdrawn key may have verified some
 		case <-ticker.C:
-			s.refreshKeys(ctx)
 			s.maintain(ctx, time.Now())
 		}
 	}
@@ -178,9 +178,30 @@ func (s *Server) stop() {
 	s.clients.cache.StopAllGoroutines()
 }
 
-func (s *Server) refreshKeys(ctx context.Context) {
-	if err := s.keys.Refresh(ctx, time.Now()); err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Error("signing keys could not be refreshed; the known ones stay in use", "error", err)
+// followKeys refreshes the signing keys when they have changed and each minute,
+// because a rotation comes due by the clock alone. It waits for no other work,
+// and tries again soon when the store failed: a withdrawn key must go.
+func (s *Server) followKeys(ctx context.Context) {
+	next := time.NewTimer(maintenanceInterval)
+	defer next.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.keysChanged:
+		case <-next.C:
+		}
+		err := s.keys.Refresh(ctx, time.Now())
+		if err != nil && !failing && ctx.Err() == nil {
+			s.cfg.Logger.Error("signing keys could not be refreshed; the known ones stay in use", "error", err)
+		}
+		failing = errors.Is(err, storage.ErrUnavailable)
+		if failing {
+			next.Reset(keyRetry)
+		} else {
+			next.Reset(maintenanceInterval)
+		}
 	}
 }
 
@@ -195,7 +216,8 @@ func (s *Server) maintain(ctx context.Context, now time.Time) {
 // Ready reports whether the server can serve: the store answers, its schema is
 // right, a key can sign and the event log is current.
 func (s *Server) Ready(ctx context.Context) error {
-	return errors.Join(s.cfg.Store.Ready(ctx), s.log.fresh(time.Now()))
+	now := time.Now()
+	return errors.Join(s.cfg.Store.Ready(ctx), s.log.fresh(now), s.keys.Ready(now))
 }
 
 // health answers as long as the process does.

@@ -44,7 +44,7 @@ func TestRing_ConcurrentUse(t *testing.T) {
 			for i := range 50 {
 				now := start.Add(time.Duration(i) * time.Minute)
 				token, err := r.Sign("at+jwt", claims{"alice"}, now)
-				errs <- errors.Join(err, r.Verify(token, "at+jwt", now, &claims{}))
+				errs <- errors.Join(err, verify(r, token, "at+jwt", now, &claims{}))
 				_, _ = r.JWKS(now), r.Algs(now)
 			}
 		})
@@ -82,7 +82,7 @@ func TestRefresh_StoreOutOfReach(t *testing.T) {
 	if _, err := Open(t.Context(), config(db, ES256), due); !errors.Is(err, storage.ErrUnavailable) {
 		t.Fatalf("got %v, want ErrUnavailable", err)
 	}
-	must(t, r.Verify(signed(t, r, due), "at+jwt", due, nil)) // it goes on with what it knows
+	must(t, verify(r, signed(t, r, due), "at+jwt", due, nil)) // it goes on with what it knows
 	db.down.Store(false)
 	must(t, r.Refresh(t.Context(), due))
 	if len(stored(t, db.rows)) != 2 {

@@ -29,7 +29,7 @@ func TestRetire_ActiveKeyIsReplacedAtOnce(t *testing.T) {
 	}
 	equal(t, "published", published(t, r, now), kids[1])
 	equal(t, "signs", []string{signer(t, r, now)}, kids[1])
-	refused(t, r.Verify(token, "at+jwt", now, nil))
+	refused(t, verify(r, token, "at+jwt", now, nil))
 
 	must(t, r.Refresh(t.Context(), now.Add(lifetime)))
 	equal(t, "stored in the end", stored(t, db), kids[1])
@@ -111,7 +111,7 @@ func TestRetire_TakesEffectBesideABrokenKey(t *testing.T) {
 	if err := r.Refresh(t.Context(), start); !errors.Is(err, ErrSealKey) {
 		t.Fatalf("got %v, want ErrSealKey", err)
 	}
-	refused(t, r.Verify(token, "at+jwt", start, nil))
+	refused(t, verify(r, token, "at+jwt", start, nil))
 	equal(t, "published", published(t, r, start), good.KID)
 	equal(t, "signs", []string{signer(t, r, start)}, good.KID)
 }

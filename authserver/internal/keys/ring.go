@@ -221,6 +221,19 @@ func (r *Ring) bury(ctx context.Context, s *snapshot, now time.Time) error {
 	return nil
 }
 
+// Published reports whether tokens signed by the key with that kid still verify.
+func (r *Ring) Published(kid string, now time.Time) bool {
+	return r.snap.Load().find(kid, now) != nil
+}
+
+// Ready returns [ErrNoKey] when no key can sign.
+func (r *Ring) Ready(now time.Time) error {
+	if r.snap.Load().signing(now) == nil {
+		return ErrNoKey
+	}
+	return nil
+}
+
 // JWKS returns the JWK Set (RFC 7517 §5) of the published keys, oldest first,
 // each with kid, use and alg. The caller must not change it.
 func (r *Ring) JWKS(now time.Time) []byte {

@@ -21,7 +21,7 @@ func TestOpen_CreatesTheFirstKeyActiveAtOnce(t *testing.T) {
 	second := open(t, config(db, ES256), start.Add(time.Hour))
 	equal(t, "published by the second", published(t, second, start.Add(time.Hour)), kids...)
 	equal(t, "stored", stored(t, db), kids...)
-	must(t, second.Verify(signed(t, first, start), "at+jwt", start, nil))
+	must(t, verify(second, signed(t, first, start), "at+jwt", start, nil))
 }
 
 func TestOpen_RefusesAConfigurationThatCannotWork(t *testing.T) {
@@ -83,10 +83,10 @@ func TestRefresh_OldKeyStaysUntilItsLastTokenIsDead(t *testing.T) {
 	must(t, r.Refresh(t.Context(), alive))
 	equal(t, "stored while its last token lives", stored(t, db), both...)
 	equal(t, "published while its last token lives", published(t, r, alive), both...)
-	must(t, r.Verify(last, "at+jwt", alive, nil))
+	must(t, verify(r, last, "at+jwt", alive, nil))
 
 	equal(t, "published afterwards, without a refresh", published(t, r, dead), both[1])
-	refused(t, r.Verify(last, "at+jwt", dead, nil))
+	refused(t, verify(r, last, "at+jwt", dead, nil))
 	must(t, r.Refresh(t.Context(), dead))
 	equal(t, "stored afterwards", stored(t, db), both[1])
 	equal(t, "published afterwards", published(t, r, dead), both[1])
@@ -204,6 +204,6 @@ func TestRefresh_AlgorithmChange(t *testing.T) {
 	for _, r := range []*Ring{before, after} {
 		equal(t, "signs then", []string{signer(t, r, now.Add(overlap))}, kids[1])
 	}
-	must(t, before.Verify(signed(t, after, now.Add(overlap)), "at+jwt", now.Add(overlap), nil))
+	must(t, verify(before, signed(t, after, now.Add(overlap)), "at+jwt", now.Add(overlap), nil))
 	equal(t, "algorithms in the end", after.Algs(now.Add(overlap+lifetime)), EdDSA)
 }

@@ -121,7 +121,7 @@ func TestSeal_RowsOfAnIntruderAreNotTrusted(t *testing.T) {
 		t.Fatalf("got %v, want ErrSealKey", err)
 	}
 	equal(t, "published", published(t, r, start), own)
-	refused(t, r.Verify(signed(t, other, start), "at+jwt", start, nil))
+	refused(t, verify(r, signed(t, other, start), "at+jwt", start, nil))
 	must(t, db.RemoveKey(t.Context(), planted.KID))
 
 	db.change(t, own, func(k *storage.Key) { k.Public = planted.Public })

@@ -67,37 +67,38 @@ func (r *Ring) Sign(typ string, claims any, now time.Time) (string, error) {
 // its own algorithm and with that typ, compared without case and without
 // "application/" (RFC 7515 §4.1.9), and decodes its payload into claims unless
 // that is nil. The times and parties in the claims are the caller's to judge.
+// It returns the kid, to ask [Ring.Published] for when the token comes again.
 // Every refusal is an [ErrToken].
-func (r *Ring) Verify(token, typ string, now time.Time, claims any) error {
+func (r *Ring) Verify(token, typ string, now time.Time, claims any) (kid string, err error) {
 	if !canonical(token) {
-		return fmt.Errorf("%w: not canonical base64url", ErrToken)
+		return "", fmt.Errorf("%w: not canonical base64url", ErrToken)
 	}
 	jws, err := jose.ParseSignedCompact(token, accepted)
 	if err != nil {
-		return fmt.Errorf("%w: malformed, or of an algorithm that is not accepted", ErrToken)
+		return "", fmt.Errorf("%w: malformed, or of an algorithm that is not accepted", ErrToken)
 	}
 	header := jws.Signatures[0].Protected
 	k := r.snap.Load().find(header.KeyID, now)
 	if k == nil {
-		return fmt.Errorf("%w: unknown kid", ErrToken)
+		return "", fmt.Errorf("%w: unknown kid", ErrToken)
 	}
 	if header.Algorithm != k.Alg {
-		return fmt.Errorf("%w: not its key's algorithm", ErrToken)
+		return "", fmt.Errorf("%w: not its key's algorithm", ErrToken)
 	}
 	if got, _ := header.ExtraHeaders[jose.HeaderType].(string); typ == "" || mediaType(got) != mediaType(typ) {
-		return fmt.Errorf("%w: another typ", ErrToken)
+		return "", fmt.Errorf("%w: another typ", ErrToken)
 	}
 	payload, err := jws.Verify(k.private.Public())
 	if err != nil {
-		return fmt.Errorf("%w: wrong signature", ErrToken)
+		return "", fmt.Errorf("%w: wrong signature", ErrToken)
 	}
 	if claims == nil {
-		return nil
+		return k.KID, nil
 	}
 	if err := json.Unmarshal(payload, claims); err != nil {
-		return fmt.Errorf("%w: other claims than expected", ErrToken)
+		return "", fmt.Errorf("%w: other claims than expected", ErrToken)
 	}
-	return nil
+	return k.KID, nil
 }
 
 // canonical reports whether each part of token is base64url without padding,
