@@ -41,8 +41,8 @@ func (c *callCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	result, err := c.call(ctx, bearer, params)
-	if refusal := bearer.refusal.Load(); refusal != nil {
-		return refusal
+	if failure := bearer.failure.Load(); err != nil && failure != nil {
+		return *failure // the client only says that it has no token
 	}
 	if err != nil {
 		return err
@@ -96,12 +96,20 @@ func (c *callCommand) call(ctx context.Context, b *bearer, params json.RawMessag
 	return result, callError(err)
 }
 
-// callError keeps the server's own words of a JSON-RPC error.
+// codeRejected is how the MCP client marks what never was an answer.
+const codeRejected = -32005
+
+// callError keeps the server's own words of a JSON-RPC error, and the reason
+// when there was no answer.
 func callError(err error) error {
-	if rpc, ok := errors.AsType[*mcpError](err); ok {
-		return fmt.Errorf("the server answers with error %d: %s", rpc.Code, rpc.Message)
+	rpc, ok := errors.AsType[*mcpError](err)
+	if !ok {
+		return err
 	}
-	return err
+	if _, reason, found := strings.Cut(err.Error(), rpc.Message+": "); found && rpc.Code == codeRejected {
+		return fmt.Errorf("the MCP endpoint cannot be used: %s", reason)
+	}
+	return fmt.Errorf("the server answers with error %d: %s", rpc.Code, rpc.Message)
 }
 
 // bearer gives the MCP client its token. When there is none yet it discovers
@@ -112,7 +120,7 @@ type bearer struct {
 	client   *oauthclient.Credentials // nil when a token was given
 
 	token   atomic.Pointer[string]
-	refusal atomic.Pointer[refusedError]
+	failure atomic.Pointer[error] // of the last Authorize
 }
 
 // TokenSource implements auth.OAuthHandler.
@@ -128,11 +136,19 @@ func (b *bearer) TokenSource(context.Context) (oauth2.TokenSource, error) {
 // token and reports every other refusal.
 func (b *bearer) Authorize(ctx context.Context, _ *http.Request, response *http.Response) error {
 	defer response.Body.Close()
+	err := b.authorize(ctx, response)
+	if err != nil {
+		b.failure.Store(&err)
+	} else {
+		b.failure.Store(nil)
+	}
+	return err
+}
+
+func (b *bearer) authorize(ctx context.Context, response *http.Response) error {
 	challenge := bearerChallenge(response)
 	if response.StatusCode != http.StatusUnauthorized || b.client == nil || b.token.Load() != nil {
-		refusal := &refusedError{status: response.StatusCode, challenge: challenge, header: strings.Join(response.Header.Values("WWW-Authenticate"), ", ")}
-		b.refusal.Store(refusal)
-		return refusal
+		return &refusedError{status: response.StatusCode, challenge: challenge, header: strings.Join(response.Header.Values("WWW-Authenticate"), ", ")}
 	}
 	resource, err := oauthclient.DiscoverResource(ctx, b.resource, challenge["resource_metadata"])
 	if err != nil {

@@ -20,18 +20,17 @@ func (completionCommand) Run(p *process, app *kong.Kong) error {
 	var cases strings.Builder
 	words("gatehouse", app.Model.Node, nil, &cases)
 	_, err := fmt.Fprintf(p.stdout, `_gatehouse() {
-  local path=gatehouse word
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    [[ $word == -* ]] || path+=" $word"
+  local line=gatehouse word follow
+  for word in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
+    [[ $word == -* ]] || line+=" $word"
   done
-  local words
   while :; do
-    case "$path" in
+    case "$line" in
 %s    esac
-    [[ -n $words || $path != *" "* ]] && break
-    path=${path%% *}
+    [[ -n $follow || $line != *" "* ]] && break
+    line=${line%% *}
   done
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
+  COMPREPLY=($(compgen -W "$follow" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _gatehouse gatehouse
 `, cases.String())
@@ -52,7 +51,7 @@ func words(path string, node *kong.Node, inherited []string, cases *strings.Buil
 			next = append(next, child.Name)
 		}
 	}
-	fmt.Fprintf(cases, "      %q) words=%q;;\n", path, strings.Join(next, " "))
+	fmt.Fprintf(cases, "      %q) follow=%q;;\n", path, strings.Join(next, " "))
 	for _, child := range node.Children {
 		words(path+" "+child.Name, child, flags, cases)
 	}

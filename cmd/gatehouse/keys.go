@@ -67,6 +67,11 @@ type keysRetireCommand struct {
 	jsonOutput
 }
 
+// Help is the detailed help.
+func (*keysRetireCommand) Help() string {
+	return "Authorization servers sign with another key at once. Resource servers refuse the old key's tokens when they next fetch the keys: after their setting key_refresh (5m) at the latest, or when they are restarted."
+}
+
 // Run withdraws the key.
 func (c *keysRetireCommand) Run(ctx context.Context, p *process) error {
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {

@@ -12,30 +12,31 @@ import (
 
 // logger writes to stderr: JSON, or text when a person reads it.
 func (p *process) logger(forPeople bool) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.LogLevel(p.LogLevel)}
+	return slog.New(p.stderrHandler(forPeople, settings.LogLevel(p.LogLevel)))
+}
+
+func (p *process) stderrHandler(forPeople bool, level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
 	if forPeople && isTerminal(p.stderr) {
-		return slog.New(slog.NewTextHandler(p.stderr, options))
+		return slog.NewTextHandler(p.stderr, options)
 	}
-	return slog.New(slog.NewJSONHandler(p.stderr, options))
+	return slog.NewJSONHandler(p.stderr, options)
 }
 
 // securityLogger writes where the settings say; the file, when there is one,
-// is the caller's to close.
-func (p *process) securityLogger(s settings.SecurityLog) (*slog.Logger, io.Closer, error) {
-	to := p.stderr
-	var file io.Closer = io.NopCloser(nil)
-	if s.File != "" {
-		opened, err := os.OpenFile(s.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, nil, fmt.Errorf("security_log.file: %w", err)
-		}
-		to, file = opened, opened
-	}
+// is the caller's to close. What goes to stderr has the form of the other
+// messages there, and is never chattier than --log-level.
+func (p *process) securityLogger(s settings.SecurityLog, forPeople bool) (*slog.Logger, io.Closer, error) {
 	level := settings.LogLevel(s.Level)
-	if s.File == "" { // what goes to stderr is never chattier than --log-level
-		level = max(level, settings.LogLevel(p.LogLevel))
+	if s.File == "" {
+		handler := p.stderrHandler(forPeople, max(level, settings.LogLevel(p.LogLevel)))
+		return slog.New(handler).With("log", "security"), io.NopCloser(nil), nil
 	}
-	handler := slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level})
+	file, err := os.OpenFile(s.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("security_log.file: %w", err)
+	}
+	handler := slog.NewJSONHandler(file, &slog.HandlerOptions{Level: level})
 	return slog.New(handler).With("log", "security"), file, nil
 }
 

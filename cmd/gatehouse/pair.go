@@ -31,7 +31,7 @@ type pair struct {
 // newPair opens the logs.
 func (p *process) newPair(s settings.Settings, forPeople bool) (*pair, error) {
 	log := p.logger(forPeople)
-	security, file, err := p.securityLogger(s.SecurityLog)
+	security, file, err := p.securityLogger(s.SecurityLog, forPeople)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -78,7 +79,7 @@ func (r *pair) resourceserverConfig(s settings.Settings, own *resourceserver.Cli
 // notebook makes the MCP endpoint behind cfg's rules; its sessions end with ctx.
 func (r *pair) notebook(ctx context.Context, rs settings.ResourceServer, cfg resourceserver.Config) (http.Handler, error) {
 	if err := os.MkdirAll(filepath.Dir(rs.Notes), 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("resource_server.notes: %w", err)
 	}
 	log := atLeast(slog.LevelWarn, cfg.Logger) // the SDK reports every session at info
 	server, err := notes.New(notes.Config{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -37,8 +38,20 @@ func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 		if event.Seq, err = store.AppendEvent(ctx, event); err != nil {
 			return err
 		}
+		p.warnOfNobody(ctx, store, c.Client)
 		return p.printRevocation(c.JSON, event, "")
 	})
+}
+
+// warnOfNobody tells a mistyped client_id from that of a client that is gone,
+// whose tokens may live on and are revoked too.
+func (p *process) warnOfNobody(ctx context.Context, store storage.Clients, client string) {
+	if client == "" {
+		return
+	}
+	if _, err := store.Client(ctx, client); errors.Is(err, storage.ErrNotFound) {
+		fmt.Fprintf(p.stderr, "gatehouse: there is no client %q; what it may have had is revoked all the same, see gatehouse client list\n", client)
+	}
 }
 
 func (c *revokeCommand) event(stdin io.Reader, now time.Time) (storage.Event, error) {

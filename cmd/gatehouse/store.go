@@ -82,6 +82,8 @@ func storeError(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrSchema):
 		return fmt.Errorf("%w; run gatehouse migrate up with the same store", err)
+	case errors.Is(err, migrations.ErrDirty):
+		return fmt.Errorf("%w; make the schema whole by hand, then set version and dirty in its table schema_migrations", err)
 	case errors.Is(err, storage.ErrUnavailable):
 		return fmt.Errorf("%w; check that the database runs and that its address is right", err)
 	case errors.Is(err, storage.ErrConflict):
