@@ -19,7 +19,7 @@ type endpointFunc func(w http.ResponseWriter, r *http.Request, entry *logEntry) 
 func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 	observe := s.metrics.duration(at.name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name}
+		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name, routine: at.routine}
 		ctx := withEntry(r.Context(), entry)
 		r = r.WithContext(ctx)
 		r.Body = boundBody(w, r, at.maxBody)
@@ -36,7 +36,7 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 			}
 			if entry.failure.code == codeInvalidClient {
 				s.cfg.SecurityLog.WarnContext(ctx, "client authentication failed", "request_id", entry.requestID,
-					"endpoint", at.name, "client_id", entry.clientID, "remote", r.RemoteAddr, "cause", entry.failure.logged())
+					"endpoint", at.name, "client_id", entry.clientID, "remote_addr", r.RemoteAddr, "cause", entry.failure.logged())
 			}
 			if !answer.written {
 				s.writeError(answer, entry.failure)

@@ -14,6 +14,7 @@ type logEntry struct {
 	start     time.Time // the request's idea of now
 	requestID string
 	endpoint  string
+	routine   bool // happens all the time even when nobody does anything
 
 	grantType string
 	clientID  string
@@ -46,18 +47,21 @@ func entryFrom(ctx context.Context) *logEntry {
 // lack of one to a client that has left, quietly.
 func (e *logEntry) write(ctx context.Context, logger *slog.Logger, r *http.Request, status int) {
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError && ctx.Err() == nil {
+	switch {
+	case status >= http.StatusInternalServerError && ctx.Err() == nil:
 		level = slog.LevelError
+	case status < http.StatusBadRequest && e.routine:
+		level = slog.LevelDebug
 	}
 	if !logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
-		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("method", r.Method[:min(len(r.Method), maxMethod)]),
-		slog.Int("status", status), slog.Duration("duration", time.Since(e.start)), slog.String("remote", r.RemoteAddr))
+		slog.String("request_id", e.requestID), slog.String("endpoint", e.endpoint), slog.String("verb", r.Method[:min(len(r.Method), maxMethod)]),
+		slog.Int("status", status), slog.Duration("duration", time.Since(e.start)), slog.String("remote_addr", r.RemoteAddr))
 	for _, known := range [...]struct{ name, value string }{
-		{"grant_type", e.grantType}, {"client_id", e.clientID}, {"sub", e.subject}, {"grant", e.grantID}, {"jti", e.jti},
+		{"grant_type", e.grantType}, {"client_id", e.clientID}, {"subject", e.subject}, {"grant", e.grantID}, {"jti", e.jti},
 	} {
 		if known.value != "" {
 			attrs = append(attrs, slog.String(known.name, known.value))

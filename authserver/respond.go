@@ -33,7 +33,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	if err != nil { // only our own structs and checked strings come here
 		panic(err)
 	}
-	writeDocument(w, status, "application/json", encoded)
+	writeDocument(w, status, "application/json", append(encoded, '\n'))
 }
 
 // writeDocument answers with a document that is already encoded.

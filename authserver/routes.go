@@ -17,7 +17,9 @@ type route struct {
 	// crossOrigin lets scripts of any origin call it and read the answer. None
 	// of these endpoints looks at cookies, so that there is nothing to steal.
 	crossOrigin bool
-	serve       endpointFunc
+	// routine requests are logged at debug level unless something is wrong.
+	routine bool
+	serve   endpointFunc
 }
 
 // routes are all the addresses of the server.
@@ -29,22 +31,22 @@ func (s *Server) routes() ([]route, error) {
 	stylePath, css := pages.Stylesheet()
 	base := s.issuer.EscapedPath() // as requests are matched
 	routes := []route{
-		{http.MethodGet, base + pathJWKS, "jwks", 0, true, document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })},
-		{http.MethodPost, base + pathToken, "token", maxFormBytes, true, s.token},
-		{http.MethodPost, base + pathRevoke, "revoke", maxFormBytes, true, s.revoke},
-		{http.MethodPost, base + pathIntrospect, "introspect", maxFormBytes, false, s.introspect},
-		{http.MethodPost, base + pathEvents, "events", maxFeedBytes, false, s.feed},
-		{http.MethodGet, base + "/", "home", 0, false, html(home)},
-		{http.MethodGet, base + stylePath, "asset", 0, false, asset("text/css; charset=utf-8", css)},
+		{http.MethodGet, base + pathJWKS, "jwks", 0, true, false, document("application/jwk-set+json", func(e *logEntry) []byte { return s.keys.JWKS(e.start) })},
+		{http.MethodPost, base + pathToken, "token", maxFormBytes, true, false, s.token},
+		{http.MethodPost, base + pathRevoke, "revoke", maxFormBytes, true, false, s.revoke},
+		{http.MethodPost, base + pathIntrospect, "introspect", maxFormBytes, false, false, s.introspect},
+		{http.MethodPost, base + pathEvents, "events", maxFeedBytes, false, true, s.feed},
+		{http.MethodGet, base + "/", "home", 0, false, false, html(home)},
+		{http.MethodGet, base + stylePath, "asset", 0, false, true, asset("text/css; charset=utf-8", css)},
 	}
 	metadata := document("application/json", func(*logEntry) []byte { return s.metadata })
 	for _, path := range metadataPaths(s.issuer) {
-		routes = append(routes, route{http.MethodGet, path, "metadata", 0, true, metadata})
+		routes = append(routes, route{http.MethodGet, path, "metadata", 0, true, false, metadata})
 	}
 	for _, prefix := range slices.Compact([]string{"", base}) {
 		routes = append(routes,
-			route{http.MethodGet, prefix + pathHealth, "health", 0, false, health},
-			route{http.MethodGet, prefix + pathReady, "ready", 0, false, s.ready})
+			route{http.MethodGet, prefix + pathHealth, "health", 0, false, true, health},
+			route{http.MethodGet, prefix + pathReady, "ready", 0, false, true, s.ready})
 	}
 	return routes, nil
 }

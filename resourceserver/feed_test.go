@@ -109,6 +109,24 @@ func TestFeed_RFC8936_AcknowledgesAtOnceAndMovesTheCursor(t *testing.T) {
 	})
 }
 
+// Forged tokens can use up the look-ups for unknown keys, and then the issuer
+// withdraws its key in an emergency: the next event is signed by a key that is
+// not known here. It came from the issuer itself, so the keys are fetched, and
+// tokens of the withdrawn key are refused from then on.
+func TestFeed_EventOfAnUnknownKeyBringsTheKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, credentials).ready(t)
+	old := w.Token()
+	w.expect(t, old, ping, http.StatusOK, "")
+	w.RotateKey()
+	w.server.keys.unknown.SetLimit(0) // as after a forged token
+	for w.server.keys.unknown.Allow() {
+	}
+	w.settled(t, w.RevokeToken("any"))
+	w.expect(t, w.Token(), ping, http.StatusOK, "")
+	w.expect(t, old, ping, http.StatusUnauthorized, "invalid_token")
+}
+
 // A 200 without sets is from something that is no revocation feed: to believe
 // it would mean to accept revoked tokens.
 func TestFeed_RFC8936_2_3_AnswerWithoutSetsIsNoSync(t *testing.T) {

@@ -31,6 +31,7 @@ type keySet struct {
 	loaded  chan struct{} // closed when there have been keys
 	once    sync.Once
 	failing atomic.Bool // the last fetch failed
+	loading sync.Mutex  // held during a fetch, so that an older answer never replaces a newer one
 	flight  singleflight.Group
 	unknown *rate.Limiter // fetches for an unknown kid
 	absent  *rate.Limiter // fetches while there are no keys at all
@@ -113,6 +114,8 @@ func (s *keySet) refreshIf(ctx context.Context, limiter *rate.Limiter) error {
 // refresh replaces the keys by what the issuer publishes now. Keys that are
 // not understood are skipped, symmetric and private ones too.
 func (s *keySet) refresh(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	err := s.load(ctx)
 	s.failing.Store(err != nil)
 	return err

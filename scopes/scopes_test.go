@@ -18,7 +18,7 @@ func TestParse_RFC6749_3_3_Grammar(t *testing.T) {
 		{in: "", want: ""},
 		{in: "mcp:read", want: "mcp:read"},
 		{in: "b a", want: "a b"},
-		{in: "  a   a ", want: "a"},
+		{in: "  b   a  b ", want: "a b"},
 		{in: "!#$%&'()*+,-./:;<=>?@[]^_`{|}~", want: "!#$%&'()*+,-./:;<=>?@[]^_`{|}~"},
 		{in: "A a", want: "A a"}, // case sensitive
 		{in: `a"b`, bad: true},

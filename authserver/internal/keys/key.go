@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -29,8 +30,18 @@ type key struct {
 }
 
 // create generates a key of alg and returns its record with the private key
-// sealed. The caller sets its generation and times.
+// sealed. The caller sets its generation and times. People type the kid of a
+// key as an argument of a command, so one that looks like a flag is not taken.
 func create(alg string, s sealer) (storage.Key, error) {
+	for {
+		k, err := createAny(alg, s)
+		if err != nil || !strings.HasPrefix(k.KID, "-") {
+			return k, err
+		}
+	}
+}
+
+func createAny(alg string, s sealer) (storage.Key, error) {
 	private, err := generate(alg)
 	if err != nil {
 		return storage.Key{}, err

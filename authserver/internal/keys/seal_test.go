@@ -166,3 +166,17 @@ func TestSecrets_AreNeverPrinted(t *testing.T) {
 		}
 	}
 }
+
+// One base64url text in 64 begins with a dash; a kid is typed on command lines.
+func TestCreate_KidNeverLooksLikeAFlag(t *testing.T) {
+	t.Parallel()
+	s, err := newSealer([][]byte{sealA})
+	must(t, err)
+	for range 500 {
+		k, err := create(EdDSA, s)
+		must(t, err)
+		if strings.HasPrefix(k.KID, "-") {
+			t.Fatalf("kid %s", k.KID)
+		}
+	}
+}
