@@ -39,16 +39,17 @@ func (n *notebook) addAdmin() error {
 		return err
 	}
 	return mcp.AddReceivingCustomMethod(n.server, "admin/restart",
-		func(context.Context, *mcp.ServerSession, *adminParams) (*restartResult, error) {
+		func(ctx context.Context, _ *mcp.ServerSession, _ *adminParams) (*restartResult, error) {
 			sessions := n.sessions()
-			for _, session := range sessions {
-				go func() {
-					// Close waits for requests under way, this one among them.
+			// The caller's session may be one of them, and its answer goes
+			// first: a request's context ends when it has been answered.
+			context.AfterFunc(ctx, func() {
+				for _, session := range sessions {
 					if err := session.Close(); err != nil {
 						n.log.Warn("a session did not close", "error", err)
 					}
-				}()
-			}
+				}
+			})
 			return &restartResult{Closed: len(sessions)}, nil
 		})
 }
