@@ -100,9 +100,14 @@ func canonicalResource(identifier string) (string, error) {
 	case strings.Contains(identifier, "#"):
 		return "", errors.New("has a fragment")
 	}
-	u.Host = strings.ToLower(u.Host)
-	if port := u.Port(); port == "" || (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
-		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	name, port := strings.ToLower(u.Hostname()), u.Port()
+	if literal := strings.Contains(name, ":"); literal != strings.HasPrefix(u.Host, "[") {
+		return "", errors.New("malformed host")
+	} else if literal {
+		name = "[" + name + "]" // an IPv6 address
+	}
+	if u.Host = name; port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
+		u.Host += ":" + port
 	}
 	if u.Path == "" {
 		u.Path = "/"
