@@ -84,12 +84,13 @@ func (l *eventLog) poll(ctx context.Context, now time.Time) error {
 	l.mu.Lock()
 	after := l.cursor
 	l.mu.Unlock()
+	began := time.Now()
 	for {
 		page, err := l.store.Events(ctx, after, eventPage, now)
 		if err != nil {
 			return err
 		}
-		l.take(page, now)
+		l.take(page, now.Add(time.Since(began))) // after their numbers were drawn
 		if len(page) < eventPage {
 			break
 		}
@@ -146,13 +147,13 @@ func (l *eventLog) advance(now time.Time) {
 
 // append stores an event, applies it here and waits until every resource
 // server that is connected to this node has taken it, or for a moment.
-func (l *eventLog) append(ctx context.Context, e storage.Event, now time.Time) error {
+func (l *eventLog) append(ctx context.Context, e storage.Event) error {
 	seq, err := l.store.AppendEvent(ctx, e)
 	if err != nil {
 		return err
 	}
 	e.Seq = seq
-	l.take([]storage.Event{e}, now)
+	l.take([]storage.Event{e}, time.Now()) // after the number was drawn
 	l.awaitReceivers(ctx, revocation{e, canonicalAll(e.Audience)})
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,15 +21,23 @@ import (
 
 // latecomers is an event log into which events can be put in any order, as a
 // database makes them visible that hands out numbers before it commits.
-type latecomers struct{ events []storage.Event }
+type latecomers struct {
+	events []storage.Event
+	delay  time.Duration // of reading
+}
 
-func (l *latecomers) AppendEvent(context.Context, storage.Event) (int64, error) {
-	return 0, errors.ErrUnsupported
+func (l *latecomers) AppendEvent(_ context.Context, e storage.Event) (int64, error) {
+	e.Seq = 1000
+	l.events = append(l.events, e)
+	return e.Seq, nil
 }
 
 func (l *latecomers) Listen(context.Context, func()) error { return errors.ErrUnsupported }
 
 func (l *latecomers) Events(_ context.Context, after int64, limit int, _ time.Time) ([]storage.Event, error) {
+	if l.delay > 0 {
+		<-time.After(l.delay)
+	}
 	found := slices.DeleteFunc(slices.Clone(l.events), func(e storage.Event) bool { return e.Seq <= after })
 	slices.SortFunc(found, func(a, b storage.Event) int { return int(a.Seq - b.Seq) })
 	return found[:min(limit, len(found))], nil
@@ -75,6 +84,45 @@ func TestEventLog_D7_LateCommitsAreNotMissed(t *testing.T) {
 	if len(log.recent) != 0 || log.cursor != 7 {
 		t.Errorf("after an hour the cursor is %d with %d events remembered", log.cursor, len(log.recent))
 	}
+}
+
+// A sequence number is drawn some time after a request or a poll has begun.
+// Neither may make an event seem older than it is: what was drawn before it
+// could then become visible behind the cursor.
+func TestEventLog_D7_AnEventIsNotOlderThanItsNumber(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &latecomers{}
+		applied := map[int64]bool{}
+		log := newEventLog(store, func(e storage.Event) { applied[e.Seq] = true }, slog.New(slog.DiscardHandler))
+		poll := func() {
+			t.Helper()
+			if err := log.poll(t.Context(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store.delay = pollTimeout
+		store.commit(7) // drawn at the very end of the poll
+		poll()
+		store.delay = 0
+		requested := time.Now()                // of a client that sends slowly
+		<-time.After(storage.CommitWindow / 2) // until here
+		event := storage.Event{Kind: storage.EventTokenRevoked, CreatedAt: requested, ExpiresAt: time.Unix(1e10, 0)}
+		if err := log.append(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(storage.CommitWindow/2 - time.Second)
+		poll()
+		store.commit(6) // drawn before 7, and as late as it may be
+		poll()
+		<-time.After(storage.CommitWindow / 2)
+		poll()
+		store.commit(999) // drawn before the appended one
+		poll()
+		if !applied[6] || !applied[999] || !applied[1000] {
+			t.Errorf("applied: %v", applied)
+		}
+	})
 }
 
 func TestEventLog_ManyPages(t *testing.T) {

@@ -30,7 +30,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, entry *logEntry)
 	err = s.log.append(r.Context(), storage.Event{
 		Kind: storage.EventTokenRevoked, Target: found.id, Audience: found.audience,
 		CreatedAt: entry.start, ExpiresAt: found.expiresAt.Add(MaxVerifierSkew),
-	}, entry.start)
+	})
 	if err != nil {
 		return err
 	}
