@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // How long the issuer's word that a token is active counts: while the
@@ -26,7 +24,6 @@ type introspection struct {
 	client      *issuerClient
 	discovery   *discovery
 	credentials ClientCredentials
-	flight      singleflight.Group
 }
 
 var (
@@ -41,31 +38,21 @@ type introspectionResponse struct {
 	TokenType string `json:"token_type"`
 }
 
-// accessToken asks about token, whose SHA-256 is key; requests that bring the
-// same token at the same time share one question, which goes on when one of
-// them leaves. The error is a [*Refusal].
+// accessToken asks about token, whose SHA-256 is key. The error is a
+// [*Refusal].
 func (i *introspection) accessToken(ctx context.Context, token string, key [sha256.Size]byte, now time.Time) (*verified, error) {
-	answer := i.flight.DoChan(string(key[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
-		defer cancel()
-		response, err := i.ask(ctx, token)
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		e, err := i.judge(response, now)
-		if err != nil {
-			return nil, invalidToken(err)
-		}
-		e.checked, e.event = now, base64.RawURLEncoding.EncodeToString(key[:])
-		return e, nil
-	})
-	select {
-	case result := <-answer:
-		e, _ := result.Val.(*verified)
-		return e, result.Err
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	response, err := i.ask(ctx, token)
+	if err != nil {
+		return nil, unavailable(err)
 	}
+	e, err := i.judge(response, now)
+	if err != nil {
+		return nil, invalidToken(err)
+	}
+	e.checked, e.event = now, base64.RawURLEncoding.EncodeToString(key[:])
+	return e, nil
 }
 
 func (i *introspection) ask(ctx context.Context, token string) (*introspectionResponse, error) {

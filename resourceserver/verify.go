@@ -9,6 +9,7 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 )
 
 // maxCached bounds the cache of verified tokens, at roughly 1 KiB each.
@@ -34,6 +35,8 @@ type verifier struct {
 	clock func() time.Time
 	cache *otter.Cache[[sha256.Size]byte, *verified]
 	hits  prometheus.Counter
+
+	flight singleflight.Group // of introspections, by token
 }
 
 func newCache() (*otter.Cache[[sha256.Size]byte, *verified], error) {
@@ -59,10 +62,7 @@ func (v *verifier) Verify(ctx context.Context, token string) (*AccessToken, erro
 func (v *verifier) verify(ctx context.Context, token string) (*verified, error) {
 	now := v.clock()
 	key := digest(token)
-	e, found := v.cache.GetIfPresent(key)
-	if found && e.local && e.epoch != v.jwt.keys.epoch() {
-		e, found = nil, false // its key may have been withdrawn
-	}
+	e, found := v.remembered(key)
 	switch {
 	case found && !now.Before(e.until):
 		return nil, invalidToken(errExpired)
@@ -79,6 +79,15 @@ func (v *verifier) verify(ctx context.Context, token string) (*verified, error) 
 		return nil, invalidToken(errRevoked)
 	}
 	return e, nil
+}
+
+// remembered returns the cached token unless its key may have been withdrawn.
+func (v *verifier) remembered(key [sha256.Size]byte) (*verified, bool) {
+	e, found := v.cache.GetIfPresent(key)
+	if found && e.local && e.epoch != v.jwt.keys.epoch() {
+		return nil, false
+	}
+	return e, found
 }
 
 // vouched reports whether e may be believed without asking the issuer: a JWT
@@ -114,13 +123,36 @@ func (v *verifier) ask(ctx context.Context, token string, key [sha256.Size]byte,
 	case v.introspect == nil:
 		return nil, invalidToken(errOpaque)
 	}
-	e, err := v.introspect.accessToken(ctx, token, key, now)
-	if err == nil && isJWT {
-		confirmed := *known
-		confirmed.checked = e.checked
-		e = &confirmed
+	return v.askIssuer(ctx, token, key, known, now)
+}
+
+// askIssuer introspects the token; requests that bring the same token at the
+// same time share one question, which goes on when one of them leaves. The
+// answer is remembered before the next question can be asked.
+func (v *verifier) askIssuer(ctx context.Context, token string, key [sha256.Size]byte, known *verified, now time.Time) (*verified, error) {
+	answer := v.flight.DoChan(string(key[:]), func() (any, error) {
+		if e, found := v.remembered(key); found && v.vouched(e, now) {
+			return e, nil // somebody has asked since this request looked
+		}
+		e, err := v.introspect.accessToken(context.WithoutCancel(ctx), token, key, now)
+		if err != nil {
+			return nil, err
+		}
+		if known != nil && known.local {
+			confirmed := *known
+			confirmed.checked = e.checked
+			e = &confirmed
+		}
+		v.cache.Set(key, e)
+		return e, nil
+	})
+	select {
+	case result := <-answer:
+		e, _ := result.Val.(*verified)
+		return e, result.Err
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
 	}
-	return e, err
 }
 
 // isJWS tells the compact serialization from an opaque token: three parts, the
