@@ -16,6 +16,19 @@ const (
 	FormatOpaque TokenFormat = "opaque"
 )
 
+// Registration says how a client came to be known.
+type Registration string
+
+const (
+	// RegisteredByOperator is a client that an operator created.
+	RegisteredByOperator Registration = "operator"
+	// RegisteredDynamically is a client that registered itself (RFC 7591).
+	RegisteredDynamically Registration = "dynamic"
+	// RegisteredByDocument is the last good copy of a client ID metadata
+	// document; its id is the document's URL.
+	RegisteredByDocument Registration = "document"
+)
+
 // Client is an OAuth client (RFC 7591 §2 vocabulary).
 type Client struct {
 	ID   string // client_id
@@ -35,8 +48,10 @@ type Client struct {
 	PreviousSecretExpiresAt time.Time
 
 	// JWKS is the client's public JSON Web Key Set (RFC 7517) for
-	// private_key_jwt, as registered; nil without.
-	JWKS []byte
+	// private_key_jwt, as registered; nil without. JWKSURI is where the set is
+	// fetched instead; never both.
+	JWKS    []byte
+	JWKSURI string
 
 	GrantTypes   []string // grant_types
 	RedirectURIs []string // redirect_uris, exact
@@ -60,6 +75,34 @@ type Client struct {
 
 	Disabled bool
 
+	// AccessTokenLifetime overrides the server's; zero leaves it.
+	AccessTokenLifetime time.Duration
+
+	// What a client says about itself (RFC 7591 §2); all may be empty.
+	ApplicationType string // web or native
+	ClientURI       string
+	LogoURI         string
+	PolicyURI       string
+	TOSURI          string
+	Contacts        []string
+	SoftwareID      string
+	SoftwareVersion string
+
+	Registration Registration // empty is stored as RegisteredByOperator
+	// RegistrationTokenHash is the SHA-256 of the registration access token
+	// (RFC 7592); nil for a client that cannot change itself.
+	RegistrationTokenHash []byte
+	// Fingerprint identifies the metadata of a public client that registered
+	// itself: the same metadata is the same client. Unique; nil for none.
+	Fingerprint []byte
+	// ExpiresAt is when a client that registered itself and was never used
+	// goes; zero for never.
+	ExpiresAt time.Time
+	// FetchedAt is when a metadata document was fetched, FreshUntil until when
+	// it need not be fetched again.
+	FetchedAt  time.Time
+	FreshUntil time.Time
+
 	// Revision counts changes, from 1; it guards UpdateClient.
 	Revision  int64
 	CreatedAt time.Time
@@ -76,6 +119,9 @@ func (c Client) Clone() Client {
 	c.Scopes = slices.Clone(c.Scopes)
 	c.DefaultScopes = slices.Clone(c.DefaultScopes)
 	c.Resources = slices.Clone(c.Resources)
+	c.Contacts = slices.Clone(c.Contacts)
+	c.RegistrationTokenHash = slices.Clone(c.RegistrationTokenHash)
+	c.Fingerprint = slices.Clone(c.Fingerprint)
 	return c
 }
 
@@ -84,6 +130,19 @@ type Clients interface {
 	// CreateClient stores c with Revision 1. ErrExists when the id is taken;
 	// of concurrent callers with one id exactly one succeeds.
 	CreateClient(ctx context.Context, c Client) error
+
+	// RegisterClient stores c like CreateClient, unless a client with its
+	// Fingerprint exists: then that one is returned, its ExpiresAt moved to
+	// c.ExpiresAt if it had one. Of concurrent callers with one fingerprint all
+	// get the same client. ErrExists when the id is taken.
+	RegisterClient(ctx context.Context, c Client) (Client, error)
+
+	// SaveDocument stores c, of kind RegisteredByDocument, whether or not there
+	// was such a client; CreatedAt and Disabled of an older copy stay. When the
+	// copy differs from the older one in anything but FetchedAt, FreshUntil and
+	// UpdatedAt it counts as a change: Revision increases and an
+	// [EventClientChanged] is appended. It returns what is stored then.
+	SaveDocument(ctx context.Context, c Client) (Client, error)
 
 	// Client returns the client, or ErrNotFound.
 	Client(ctx context.Context, id string) (Client, error)

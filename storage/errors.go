@@ -17,6 +17,17 @@ var (
 	// ErrSpent says that a single-use value was used before.
 	ErrSpent = errors.New("storage: already used")
 
+	// ErrScope and ErrResource say that more was asked for than was granted.
+	ErrScope    = errors.New("storage: scope was not granted")
+	ErrResource = errors.New("storage: resource was not granted")
+
+	// ErrPending, ErrSlowDown, ErrDenied and ErrExpired are the states of a
+	// device's request (RFC 8628 §3.5).
+	ErrPending  = errors.New("storage: not decided yet")
+	ErrSlowDown = errors.New("storage: polled too often")
+	ErrDenied   = errors.New("storage: denied")
+	ErrExpired  = errors.New("storage: expired")
+
 	// ErrUnavailable says that the engine could not be reached or could not
 	// answer in time. It is the only error that is worth a retry; servers
 	// answer it with 503 and Retry-After.

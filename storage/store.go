@@ -20,6 +20,14 @@ type Store interface {
 	Assertions
 	Keys
 	Events
+	Users
+	Passkeys
+	Sessions
+	Attempts
+	Interactions
+	PushedRequests
+	Grants
+	DeviceAuthorizations
 
 	// Ready reports whether the engine answers and its schema is new enough:
 	// nil, ErrUnavailable or ErrSchema.

@@ -4,62 +4,63 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
-
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-// clientColumns in the order of [scanClient]. The first sixteen are also the
-// parameters $1 to $16 of [clientArgs].
-const clientColumns = `client_id, client_name, auth_method,
-	secret_hash, previous_secret_hash, previous_secret_expires_at, jwks,
-	grant_types, redirect_uris, scopes, default_scopes, resources, default_resource,
-	token_format, introspect, disabled, revision, created_at, updated_at`
+// The columns of a client in the order of [clientFields]. Those of
+// clientReplaced are also the parameters $2 to $31 of [clientArgs], disabled is
+// $32.
+const (
+	clientColumns = `client_id, ` + clientReplaced + `, disabled, revision, created_at, updated_at`
+
+	clientReplaced = `client_name, auth_method,
+		secret_hash, previous_secret_hash, previous_secret_expires_at, jwks,
+		grant_types, redirect_uris, scopes, default_scopes, resources, default_resource,
+		token_format, introspect, jwks_uri, access_token_lifetime,
+		application_type, client_uri, logo_uri, policy_uri, tos_uri, contacts, software_id, software_version,
+		registration, registration_token_hash, fingerprint, expires_at, fetched_at, fresh_until`
+
+	clientValues = `$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+		$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31`
+
+	// createClient may be followed by ON CONFLICT.
+	createClient = `INSERT INTO client (` + clientColumns + `) VALUES ($1, ` + clientValues + `, $32, 1, $33, $34)`
+)
 
 func clientArgs(c storage.Client, more ...any) []any {
+	if c.Registration == "" {
+		c.Registration = storage.RegisteredByOperator
+	}
 	return append([]any{
-		c.ID, c.Name, zeronull.Text(c.AuthMethod),
-		orNull(c.SecretHash), orNull(c.PreviousSecretHash), zeronull.Timestamptz(c.PreviousSecretExpiresAt), orNull(c.JWKS),
+		c.ID, c.Name, text(c.AuthMethod),
+		orNull(c.SecretHash), orNull(c.PreviousSecretHash), instant(c.PreviousSecretExpiresAt), orNull(c.JWKS),
 		orEmpty(c.GrantTypes), orEmpty(c.RedirectURIs), orEmpty(c.Scopes), orEmpty(c.DefaultScopes), orEmpty(c.Resources),
-		c.DefaultResource, zeronull.Text(c.TokenFormat), c.Introspect, c.Disabled,
+		c.DefaultResource, text(c.TokenFormat), c.Introspect, c.JWKSURI, c.AccessTokenLifetime,
+		c.ApplicationType, c.ClientURI, c.LogoURI, c.PolicyURI, c.TOSURI, orEmpty(c.Contacts), c.SoftwareID, c.SoftwareVersion,
+		string(c.Registration), orNull(c.RegistrationTokenHash), orNull(c.Fingerprint),
+		instant(c.ExpiresAt), instant(c.FetchedAt), instant(c.FreshUntil), c.Disabled,
 	}, more...)
 }
 
-// orNull makes an empty byte string NULL.
-func orNull(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
+func clientFields(c *storage.Client) []any {
+	return []any{
+		&c.ID, &c.Name, (*text)(&c.AuthMethod),
+		&c.SecretHash, &c.PreviousSecretHash, (*instant)(&c.PreviousSecretExpiresAt), &c.JWKS,
+		(*list)(&c.GrantTypes), (*list)(&c.RedirectURIs), (*list)(&c.Scopes), (*list)(&c.DefaultScopes), (*list)(&c.Resources),
+		&c.DefaultResource, (*text)(&c.TokenFormat), &c.Introspect, &c.JWKSURI, &c.AccessTokenLifetime,
+		&c.ApplicationType, &c.ClientURI, &c.LogoURI, &c.PolicyURI, &c.TOSURI, (*list)(&c.Contacts), &c.SoftwareID, &c.SoftwareVersion,
+		&c.Registration, &c.RegistrationTokenHash, &c.Fingerprint,
+		(*instant)(&c.ExpiresAt), (*instant)(&c.FetchedAt), (*instant)(&c.FreshUntil), &c.Disabled,
+		&c.Revision, &c.CreatedAt, &c.UpdatedAt,
 	}
-	return b
-}
-
-// scanClient reads clientColumns, and into more what a statement returns
-// besides.
-func scanClient(row pgx.Row, more ...any) (storage.Client, error) {
-	var c storage.Client
-	err := row.Scan(append([]any{
-		&c.ID, &c.Name, (*zeronull.Text)(&c.AuthMethod),
-		&c.SecretHash, &c.PreviousSecretHash, (*zeronull.Timestamptz)(&c.PreviousSecretExpiresAt), &c.JWKS,
-		&c.GrantTypes, &c.RedirectURIs, &c.Scopes, &c.DefaultScopes, &c.Resources, &c.DefaultResource,
-		(*zeronull.Text)(&c.TokenFormat), &c.Introspect, &c.Disabled, &c.Revision, &c.CreatedAt, &c.UpdatedAt,
-	}, more...)...)
-	nilIfEmpty(&c.GrantTypes, &c.RedirectURIs, &c.Scopes, &c.DefaultScopes, &c.Resources)
-	return c, err
 }
 
 // CreateClient implements [storage.Clients].
 func (s *Store) CreateClient(ctx context.Context, c storage.Client) error {
-	const sql = `
-		INSERT INTO client (` + clientColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1, $17, $18)
-		ON CONFLICT (client_id) DO NOTHING`
+	const sql = createClient + ` ON CONFLICT (client_id) DO NOTHING`
 	return s.do(ctx, "create client", func(ctx context.Context) error {
 		tag, err := s.pool.Exec(ctx, sql, clientArgs(c, c.CreatedAt, c.UpdatedAt)...)
-		if err == nil && tag.RowsAffected() == 0 {
-			return storage.ErrExists
-		}
-		return err
+		return orElse(tag, err, storage.ErrExists)
 	})
 }
 
@@ -67,9 +68,8 @@ func (s *Store) CreateClient(ctx context.Context, c storage.Client) error {
 func (s *Store) Client(ctx context.Context, id string) (storage.Client, error) {
 	const sql = `SELECT ` + clientColumns + ` FROM client WHERE client_id = $1`
 	var c storage.Client
-	err := s.do(ctx, "look up client", func(ctx context.Context) (err error) {
-		c, err = scanClient(s.pool.QueryRow(ctx, sql, id))
-		return err
+	err := s.do(ctx, "look up client", func(ctx context.Context) error {
+		return scan(s.pool.QueryRow(ctx, sql, id), clientFields(&c))
 	})
 	if err != nil {
 		return storage.Client{}, err
@@ -83,10 +83,7 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]sto
 	var clients []storage.Client
 	err := s.do(ctx, "list clients", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, sql, after, max(limit, 0))
-		if err != nil {
-			return err
-		}
-		clients, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.Client, error) { return scanClient(row) })
+		clients, err = collect(rows, err, clientFields)
 		return err
 	})
 	return clients, err
@@ -97,25 +94,21 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]sto
 func (s *Store) UpdateClient(ctx context.Context, c storage.Client, now time.Time) (storage.Client, error) {
 	const sql = `
 		WITH updated AS (
-			UPDATE client SET (client_name, auth_method,
-				secret_hash, previous_secret_hash, previous_secret_expires_at, jwks,
-				grant_types, redirect_uris, scopes, default_scopes, resources, default_resource,
-				token_format, introspect, disabled, revision, updated_at)
-			= ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, revision + 1, $18)
-			WHERE client_id = $1 AND revision = $17
+			UPDATE client SET (` + clientReplaced + `, disabled, revision, updated_at) = (` + clientValues + `, $32, revision + 1, $34)
+			WHERE client_id = $1 AND revision = $33
 			RETURNING ` + clientColumns + `
 		), logged AS (
 			INSERT INTO event (kind, target, audience, created_at, expires_at)
-			SELECT 'client_changed', client_id, '{}', $18, $19 FROM updated
+			SELECT 'client_changed', client_id, '{}', $34, $35 FROM updated
 		)
 		SELECT ` + clientColumns + `, true FROM updated
 		UNION ALL
 		SELECT ` + clientColumns + `, false FROM client WHERE client_id = $1 AND NOT EXISTS (SELECT FROM updated)`
 	expires := now.Add(storage.ChangeLifetime)
 	var updated storage.Client
-	err := s.do(ctx, "update client", func(ctx context.Context) (err error) {
+	err := s.do(ctx, "update client", func(ctx context.Context) error {
 		var won bool
-		updated, err = scanClient(s.pool.QueryRow(ctx, sql, clientArgs(c, c.Revision, now, expires)...), &won)
+		err := scan(s.pool.QueryRow(ctx, sql, clientArgs(c, c.Revision, now, expires)...), clientFields(&updated), []any{&won})
 		if err == nil && !won {
 			return storage.ErrConflict
 		}
@@ -134,11 +127,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, revoked storage.Eve
 		INSERT INTO event (kind, target, audience, issued_before, created_at, expires_at)
 		SELECT $2, $3, $4, $5, $6, $7 FROM deleted`
 	return s.do(ctx, "delete client", func(ctx context.Context) error {
-		tag, err := s.pool.Exec(ctx, sql, id, string(revoked.Kind), revoked.Target, orEmpty(revoked.Audience),
-			zeronull.Timestamptz(revoked.IssuedBefore), revoked.CreatedAt, revoked.ExpiresAt)
-		if err == nil && tag.RowsAffected() == 0 {
-			return storage.ErrNotFound
-		}
-		return err
+		tag, err := s.pool.Exec(ctx, sql, append([]any{id}, eventArgs(revoked)...)...)
+		return orElse(tag, err, storage.ErrNotFound)
 	}, revoked.ExpiresAt)
 }

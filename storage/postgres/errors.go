@@ -62,8 +62,7 @@ func (s *Store) do(ctx context.Context, step string, run func(ctx context.Contex
 func translate(ctx context.Context, step string, err error) error {
 	code := sqlstate(err)
 	switch {
-	case err == nil, errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrExists),
-		errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrSpent), errors.Is(err, storage.ErrSchema):
+	case err == nil, isAnswer(err):
 		return err
 	case errors.Is(err, pgx.ErrNoRows):
 		return storage.ErrNotFound
@@ -75,6 +74,20 @@ func translate(ctx context.Context, step string, err error) error {
 		// The driver spreads a failed connection over several lines.
 		return &failure{step: step, cause: strings.Join(strings.Fields(err.Error()), " "), code: code}
 	}
+}
+
+// isAnswer says that err is what the contract answers, not a failure.
+func isAnswer(err error) bool {
+	for _, answer := range []error{
+		storage.ErrNotFound, storage.ErrExists, storage.ErrConflict, storage.ErrSpent, storage.ErrSchema,
+		storage.ErrScope, storage.ErrResource,
+		storage.ErrPending, storage.ErrSlowDown, storage.ErrDenied, storage.ErrExpired,
+	} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
 }
 
 // sqlstate returns the server's error code, empty when it was not the server
@@ -117,6 +130,14 @@ func itemwise(err error) error {
 func batched(step string, err error) error {
 	if errors.Is(err, coalesce.ErrClosed) {
 		return &failure{step: step, cause: "the store is closed"}
+	}
+	return err
+}
+
+// orElse tells what it means that a statement changed nothing.
+func orElse(tag pgconn.CommandTag, err, nothing error) error {
+	if err == nil && tag.RowsAffected() == 0 {
+		return nothing
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -50,7 +49,7 @@ func (s *Store) insertEvents(ctx context.Context, rows []*eventRow) error {
 		column(rows, func(e *eventRow) string { return string(e.Kind) }),
 		column(rows, func(e *eventRow) string { return e.Target }),
 		column(rows, func(e *eventRow) string { return e.audience }),
-		column(rows, func(e *eventRow) zeronull.Timestamptz { return zeronull.Timestamptz(e.IssuedBefore) }),
+		column(rows, func(e *eventRow) instant { return instant(e.IssuedBefore) }),
 		column(rows, func(e *eventRow) time.Time { return e.CreatedAt }),
 		expires,
 	}
@@ -78,20 +77,20 @@ func (s *Store) Events(ctx context.Context, after int64, limit int, now time.Tim
 	var events []storage.Event
 	err := s.do(ctx, "read events", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, sql, after, now, max(limit, 0))
-		if err != nil {
-			return err
-		}
-		events, err = pgx.CollectRows(rows, scanEvent)
+		events, err = collect(rows, err, eventFields)
 		return err
 	})
 	return events, err
 }
 
-func scanEvent(row pgx.CollectableRow) (storage.Event, error) {
-	var e storage.Event
-	err := row.Scan(&e.Seq, &e.Kind, &e.Target, &e.Audience, (*zeronull.Timestamptz)(&e.IssuedBefore), &e.CreatedAt, &e.ExpiresAt)
-	nilIfEmpty(&e.Audience)
-	return e, err
+func eventFields(e *storage.Event) []any {
+	return []any{&e.Seq, &e.Kind, &e.Target, (*list)(&e.Audience), (*instant)(&e.IssuedBefore), &e.CreatedAt, &e.ExpiresAt}
+}
+
+// eventArgs are the parameters of a step that appends an event: kind, target,
+// audience, issued_before, created_at and expires_at.
+func eventArgs(e storage.Event) []any {
+	return []any{string(e.Kind), e.Target, orEmpty(e.Audience), instant(e.IssuedBefore), e.CreatedAt, e.ExpiresAt}
 }
 
 // defaultProbe is how long Listen trusts a silent connection before it asks

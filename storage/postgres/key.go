@@ -4,9 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype/zeronull"
-
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
@@ -23,11 +20,8 @@ func (s *Store) CreateKey(ctx context.Context, k storage.Key) error {
 	expires := k.CreatedAt.Add(storage.ChangeLifetime)
 	return s.do(ctx, "create key", func(ctx context.Context) error {
 		tag, err := s.pool.Exec(ctx, sql, k.KID, k.Alg, k.Generation, k.Public, k.Sealed,
-			k.CreatedAt, k.ActivateAt, zeronull.Timestamptz(k.RetiredAt), expires)
-		if err == nil && tag.RowsAffected() == 0 {
-			return storage.ErrExists
-		}
-		return err
+			k.CreatedAt, k.ActivateAt, instant(k.RetiredAt), expires)
+		return orElse(tag, err, storage.ErrExists)
 	}, expires)
 }
 
@@ -39,20 +33,14 @@ func (s *Store) Keys(ctx context.Context) ([]storage.Key, error) {
 	var keys []storage.Key
 	err := s.do(ctx, "read keys", func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, sql)
-		if err != nil {
-			return err
-		}
-		keys, err = pgx.CollectRows(rows, scanKey)
+		keys, err = collect(rows, err, keyFields)
 		return err
 	})
 	return keys, err
 }
 
-func scanKey(row pgx.CollectableRow) (storage.Key, error) {
-	var k storage.Key
-	err := row.Scan(&k.KID, &k.Alg, &k.Generation, &k.Public, &k.Sealed,
-		&k.CreatedAt, &k.ActivateAt, (*zeronull.Timestamptz)(&k.RetiredAt))
-	return k, err
+func keyFields(k *storage.Key) []any {
+	return []any{&k.KID, &k.Alg, &k.Generation, &k.Public, &k.Sealed, &k.CreatedAt, &k.ActivateAt, (*instant)(&k.RetiredAt)}
 }
 
 // RetireKey implements [storage.Keys]. A second time tells the caches again,
@@ -67,10 +55,7 @@ func (s *Store) RetireKey(ctx context.Context, kid string, now time.Time) error 
 	expires := now.Add(storage.ChangeLifetime)
 	return s.do(ctx, "retire key", func(ctx context.Context) error {
 		tag, err := s.pool.Exec(ctx, sql, kid, now, expires)
-		if err == nil && tag.RowsAffected() == 0 {
-			return storage.ErrNotFound
-		}
-		return err
+		return orElse(tag, err, storage.ErrNotFound)
 	}, expires)
 }
 

@@ -55,7 +55,7 @@ func (s *Store) Maintain(ctx context.Context, now time.Time, horizon time.Durati
 			errs = append(errs, s.dropPartition(ctx, p))
 		}
 	}
-	return errors.Join(append(errs, s.dropAssertions(ctx, now))...)
+	return errors.Join(append(errs, s.deleteExpired(ctx, now))...)
 }
 
 // partitions lists all partitions by name.
@@ -160,26 +160,4 @@ func contended(err error) bool {
 		return true
 	}
 	return false
-}
-
-// dropAssertions deletes expired assertions, some thousand at a time. They
-// cannot be partitioned by expiry, because one that comes again with another
-// expiry must meet its first use; but they live for minutes, so there are few.
-func (s *Store) dropAssertions(ctx context.Context, now time.Time) error {
-	const batch = 5000
-	const sql = `
-		DELETE FROM assertion_jti WHERE assertion_hash IN (
-			SELECT assertion_hash FROM assertion_jti WHERE expires_at <= $1
-			ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
-	for deleted := int64(batch); deleted == batch; {
-		err := s.do(ctx, "delete expired assertions", func(ctx context.Context) error {
-			tag, err := s.pool.Exec(ctx, sql, now, batch)
-			deleted = tag.RowsAffected()
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -95,7 +95,7 @@ func TestMaintain_SeveralAtOnce(t *testing.T) {
 			}
 		}
 	}
-	if got := tables(t, conn); len(got) != 6+2*3 {
+	if got := tables(t, conn); len(got) != 15+2*3 {
 		t.Errorf("tables left over: %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	neturl "net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -139,6 +140,35 @@ func TestMigrator_ContextThatHasEnded(t *testing.T) {
 	cancel()
 	_, err := postgres.Migrator(ctx, postgres.Config{URL: "postgres://nobody@127.0.0.1:1/none"})
 	wantErr(t, err, context.Canceled)
+}
+
+// TestMigrations_AServerOfVersion1RunsBeside writes what it writes, and the
+// way back leaves it its columns.
+func TestMigrations_AServerOfVersion1RunsBeside(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Database(t)
+	s, conn := open(t, postgres.Config{URL: url}), session(t, url)
+	const create = `
+		INSERT INTO client (client_id, client_name, auth_method, grant_types, redirect_uris, scopes, default_scopes,
+			resources, default_resource, introspect, disabled, revision, created_at, updated_at)
+		VALUES ('%s', '', 'none', '{}', '{}', '{}', '{}', '{}', '', false, false, 1, '2031-05-06T12:00:00Z', '2031-05-06T12:00:00Z')`
+	execute(t, conn, fmt.Sprintf(create, "c"))
+	got, err := s.Client(t.Context(), "c")
+	must(t, err)
+	want := client("c")
+	want.Registration = storage.RegisteredByOperator
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	m := migrator(t, url)
+	must(t, m.Down(t.Context(), 1))
+	execute(t, conn, fmt.Sprintf(create, "d"))
+	must(t, m.Up(t.Context(), nil))
+	clients, err := s.ListClients(t.Context(), "", 9)
+	must(t, err)
+	if len(clients) != 2 {
+		t.Errorf("%d clients, want those from before and between", len(clients))
+	}
 }
 
 // TestUnprivilegedRole does everything, from the first migration on, as a role

@@ -155,9 +155,14 @@ func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) 
 // timesInUTC makes the connection return times in UTC, whatever the zones of
 // server and process.
 func timesInUTC(_ context.Context, conn *pgx.Conn) error {
-	conn.TypeMap().RegisterType(&pgtype.Type{
+	instants := &pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID,
 		Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	}
+	conn.TypeMap().RegisterType(instants)
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "_timestamptz", OID: pgtype.TimestamptzArrayOID,
+		Codec: &pgtype.ArrayCodec{ElementType: instants},
 	})
 	return nil
 }

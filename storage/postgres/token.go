@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -56,12 +55,11 @@ func (s *Store) AccessToken(ctx context.Context, hash [32]byte, expiresAt time.T
 	t := storage.AccessToken{Hash: hash}
 	err := s.do(ctx, "look up access token", func(ctx context.Context) error {
 		return s.pool.QueryRow(ctx, sql, hash[:], expiresAt).
-			Scan(&t.ExpiresAt, &t.ClientID, &t.Subject, &t.GrantID, &t.Scopes, &t.Audience, &t.IssuedAt)
+			Scan(&t.ExpiresAt, &t.ClientID, &t.Subject, &t.GrantID, (*list)(&t.Scopes), (*list)(&t.Audience), &t.IssuedAt)
 	})
 	if err != nil {
 		return storage.AccessToken{}, err
 	}
-	nilIfEmpty(&t.Scopes, &t.Audience)
 	return t, nil
 }
 
@@ -74,10 +72,7 @@ func (s *Store) UseJTI(ctx context.Context, issuer, jti string, expiresAt, now t
 	hash := assertionHash(issuer, jti)
 	return s.do(ctx, "use jti", func(ctx context.Context) error {
 		tag, err := s.pool.Exec(ctx, sql, hash[:], expiresAt, now)
-		if err == nil && tag.RowsAffected() == 0 {
-			return storage.ErrSpent
-		}
-		return err
+		return orElse(tag, err, storage.ErrSpent)
 	})
 }
 
@@ -86,52 +81,4 @@ func (s *Store) UseJTI(ctx context.Context, issuer, jti string, expiresAt, now t
 func assertionHash(issuer, jti string) [32]byte {
 	first := sha256.Sum256([]byte(issuer))
 	return sha256.Sum256(append(first[:], jti...))
-}
-
-// column returns one column of rows.
-func column[R, V any](rows []R, value func(R) V) []V {
-	values := make([]V, len(rows))
-	for i, row := range rows {
-		values[i] = value(row)
-	}
-	return values
-}
-
-// arrayLiteral writes a list as PostgreSQL's array literal. Every element is
-// quoted, so that none is taken for NULL or for syntax.
-func arrayLiteral(list []string) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, text := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		for _, c := range []byte(text) {
-			if c == '"' || c == '\\' {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(c)
-		}
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	return b.String()
-}
-
-// nilIfEmpty makes empty lists nil, as the contract's records have them.
-func nilIfEmpty(lists ...*[]string) {
-	for _, list := range lists {
-		if len(*list) == 0 {
-			*list = nil
-		}
-	}
-}
-
-// orEmpty makes a nil list empty: a list column has no NULL.
-func orEmpty(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }

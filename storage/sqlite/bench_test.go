@@ -64,3 +64,20 @@ func BenchmarkAccessToken(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkRotateRefreshToken follows one chain: each step is one transaction
+// that is synced.
+func BenchmarkRotateRefreshToken(b *testing.B) {
+	s := benchStore(b)
+	if err := settle(b.Context(), s, "b"); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	generation := int64(0)
+	for b.Loop() {
+		generation++
+		if _, _, err := s.RotateRefreshToken(b.Context(), rotation("b", generation)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -9,52 +9,62 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
+// clientColumns are the columns that an update replaces, in the order of
+// clientValues.
+const clientColumns = `client_name, auth_method, secret_hash, previous_secret_hash, previous_secret_expires_at,
+	jwks, jwks_uri, grant_types, redirect_uris, scopes, default_scopes, resources, default_resource,
+	token_format, introspect, disabled, access_token_lifetime, application_type, client_uri, logo_uri,
+	policy_uri, tos_uri, contacts, software_id, software_version, registration, registration_token_hash,
+	fingerprint, expires_at, fetched_at, fresh_until, updated_at`
+
+func clientValues(c storage.Client) []any {
+	if c.Registration == "" {
+		c.Registration = storage.RegisteredByOperator
+	}
+	return []any{
+		c.Name, c.AuthMethod, orNull(c.SecretHash), orNull(c.PreviousSecretHash), orNull(c.PreviousSecretExpiresAt),
+		orNull(string(c.JWKS)), c.JWKSURI, list(c.GrantTypes), list(c.RedirectURIs),
+		list(c.Scopes), list(c.DefaultScopes), list(c.Resources), c.DefaultResource,
+		word(c.TokenFormat), c.Introspect, c.Disabled, c.AccessTokenLifetime, c.ApplicationType, c.ClientURI, c.LogoURI,
+		c.PolicyURI, c.TOSURI, list(c.Contacts), c.SoftwareID, c.SoftwareVersion, c.Registration, orNull(c.RegistrationTokenHash),
+		orNull(c.Fingerprint), orNull(c.ExpiresAt), orNull(c.FetchedAt), orNull(c.FreshUntil), instant(c.UpdatedAt),
+	}
+}
+
+// clientRow is what scanClient reads.
+const clientRow = `client_id, revision, created_at, ` + clientColumns
+
+func scanClient(row scanner) (c storage.Client, err error) {
+	err = row.Scan(&c.ID, &c.Revision, (*instant)(&c.CreatedAt),
+		&c.Name, &c.AuthMethod, &c.SecretHash, &c.PreviousSecretHash, (*instant)(&c.PreviousSecretExpiresAt),
+		&c.JWKS, &c.JWKSURI, (*list)(&c.GrantTypes), (*list)(&c.RedirectURIs),
+		(*list)(&c.Scopes), (*list)(&c.DefaultScopes), (*list)(&c.Resources), &c.DefaultResource,
+		(*word)(&c.TokenFormat), &c.Introspect, &c.Disabled, &c.AccessTokenLifetime, &c.ApplicationType, &c.ClientURI, &c.LogoURI,
+		&c.PolicyURI, &c.TOSURI, (*list)(&c.Contacts), &c.SoftwareID, &c.SoftwareVersion, &c.Registration, &c.RegistrationTokenHash,
+		&c.Fingerprint, (*instant)(&c.ExpiresAt), (*instant)(&c.FetchedAt), (*instant)(&c.FreshUntil), (*instant)(&c.UpdatedAt))
+	return c, err
+}
+
+func insertClient(ctx context.Context, tx *sql.Tx, c storage.Client) error {
+	return insert(ctx, tx, "client", clientColumns+`, client_id, created_at, revision`,
+		append(clientValues(c), c.ID, instant(c.CreatedAt), 1)...)
+}
+
+func clientByID(ctx context.Context, q querier, id string) (storage.Client, error) {
+	return scanClient(q.QueryRowContext(ctx, `SELECT `+clientRow+` FROM client WHERE client_id = $1`, id))
+}
+
 // CreateClient implements [storage.Clients].
 func (s *Store) CreateClient(ctx context.Context, c storage.Client) error {
 	return s.change(ctx, "create client", func(ctx context.Context, tx *sql.Tx) error {
-		return oneRow(storage.ErrExists)(tx.ExecContext(ctx, `
-			INSERT INTO client (client_name, auth_method, secret_hash, previous_secret_hash,
-				previous_secret_expires_at, jwks, grant_types, redirect_uris, scopes, default_scopes,
-				resources, default_resource, token_format, introspect, disabled, updated_at,
-				client_id, created_at, revision)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)
-			ON CONFLICT DO NOTHING`,
-			append(clientValues(c, c.UpdatedAt), c.ID, instant(c.CreatedAt))...))
+		return insertClient(ctx, tx, c)
 	})
-}
-
-// clientValues are the columns that an update replaces, $1 to $16.
-func clientValues(c storage.Client, updatedAt time.Time) []any {
-	return []any{
-		c.Name, c.AuthMethod, orNull(c.SecretHash), orNull(c.PreviousSecretHash),
-		orNull(c.PreviousSecretExpiresAt), orNull(string(c.JWKS)), list(c.GrantTypes), list(c.RedirectURIs),
-		list(c.Scopes), list(c.DefaultScopes), list(c.Resources), c.DefaultResource,
-		orNull(string(c.TokenFormat)), c.Introspect, c.Disabled, instant(updatedAt),
-	}
-}
-
-// clientColumns is what scanClient reads.
-const clientColumns = `client_id, client_name, auth_method, secret_hash, previous_secret_hash,
-	previous_secret_expires_at, jwks, grant_types, redirect_uris, scopes, default_scopes, resources,
-	default_resource, coalesce(token_format, ''), introspect, disabled, revision, created_at, updated_at`
-
-func scanClient(row scanner) (c storage.Client, err error) {
-	err = row.Scan(&c.ID, &c.Name, &c.AuthMethod, &c.SecretHash, &c.PreviousSecretHash,
-		(*instant)(&c.PreviousSecretExpiresAt), &c.JWKS, (*list)(&c.GrantTypes), (*list)(&c.RedirectURIs),
-		(*list)(&c.Scopes), (*list)(&c.DefaultScopes), (*list)(&c.Resources),
-		&c.DefaultResource, &c.TokenFormat, &c.Introspect, &c.Disabled, &c.Revision,
-		(*instant)(&c.CreatedAt), (*instant)(&c.UpdatedAt))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = storage.ErrNotFound
-	}
-	return c, err
 }
 
 // Client implements [storage.Clients].
 func (s *Store) Client(ctx context.Context, id string) (c storage.Client, err error) {
 	err = s.read(ctx, "read client", func(db *sql.DB) error {
-		c, err = scanClient(db.QueryRowContext(ctx,
-			`SELECT `+clientColumns+` FROM client WHERE client_id = $1`, id))
+		c, err = clientByID(ctx, db, id)
 		return err
 	})
 	return c, err
@@ -64,7 +74,7 @@ func (s *Store) Client(ctx context.Context, id string) (c storage.Client, err er
 func (s *Store) ListClients(ctx context.Context, after string, limit int) (clients []storage.Client, err error) {
 	err = s.read(ctx, "list clients", func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx,
-			`SELECT `+clientColumns+` FROM client WHERE client_id > $1 ORDER BY client_id LIMIT $2`,
+			`SELECT `+clientRow+` FROM client WHERE client_id > $1 ORDER BY client_id LIMIT $2`,
 			after, max(limit, 0))
 		clients, err = collect(rows, err, scanClient)
 		return err
@@ -72,19 +82,23 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) (clien
 	return clients, err
 }
 
+// updateClient replaces what may change if the revision is c's, and returns
+// what is stored then, or [sql.ErrNoRows].
+func updateClient(ctx context.Context, tx *sql.Tx, c storage.Client) (storage.Client, error) {
+	values := clientValues(c)
+	return scanClient(tx.QueryRowContext(ctx, `
+		UPDATE client SET (`+clientColumns+`, revision) = (`+marks(len(values))+`, revision + 1)
+		WHERE client_id = ? AND revision = ? RETURNING `+clientRow,
+		append(values, c.ID, c.Revision)...))
+}
+
 // UpdateClient implements [storage.Clients].
 func (s *Store) UpdateClient(ctx context.Context, c storage.Client, now time.Time) (updated storage.Client, err error) {
+	c.UpdatedAt = now
 	err = s.change(ctx, "update client", func(ctx context.Context, tx *sql.Tx) error {
-		updated, err = scanClient(tx.QueryRowContext(ctx, `
-			UPDATE client SET client_name = $1, auth_method = $2, secret_hash = $3, previous_secret_hash = $4,
-				previous_secret_expires_at = $5, jwks = $6, grant_types = $7, redirect_uris = $8, scopes = $9,
-				default_scopes = $10, resources = $11, default_resource = $12, token_format = $13,
-				introspect = $14, disabled = $15, updated_at = $16, revision = revision + 1
-			WHERE client_id = $17 AND revision = $18
-			RETURNING `+clientColumns,
-			append(clientValues(c, now), c.ID, c.Revision)...))
-		if errors.Is(err, storage.ErrNotFound) {
-			return whyNotUpdated(ctx, tx, c.ID)
+		updated, err = updateClient(ctx, tx, c)
+		if errors.Is(err, sql.ErrNoRows) {
+			return whyNotUpdated(ctx, tx, `SELECT EXISTS (SELECT 1 FROM client WHERE client_id = $1)`, c.ID)
 		}
 		if err != nil {
 			return err
@@ -98,15 +112,15 @@ func (s *Store) UpdateClient(ctx context.Context, c storage.Client, now time.Tim
 	return updated, nil
 }
 
-// whyNotUpdated tells a client that has changed from one that is gone. Nothing
+// whyNotUpdated tells a record that has changed from one that is gone. Nothing
 // moves meanwhile: the transaction holds the write lock.
-func whyNotUpdated(ctx context.Context, tx *sql.Tx, id string) error {
-	var exists bool
-	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM client WHERE client_id = $1)`, id).Scan(&exists)
+func whyNotUpdated(ctx context.Context, tx *sql.Tx, exists, id string) error {
+	var changed bool
+	err := tx.QueryRowContext(ctx, exists, id).Scan(&changed)
 	switch {
 	case err != nil:
 		return err
-	case exists:
+	case changed:
 		return storage.ErrConflict
 	}
 	return storage.ErrNotFound
@@ -119,8 +133,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, revoked storage.Eve
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, insertEvent, eventValues(revoked)...)
-		return err
+		return appendEvent(ctx, tx, revoked)
 	})
 	if err == nil {
 		s.appended.ring()

@@ -33,6 +33,71 @@ func (l *list) Scan(column any) error {
 	return json.Unmarshal([]byte(text), (*[]string)(l))
 }
 
+// digests is a list of hashes in a TEXT column, as a JSON array of base64; an
+// empty one is "[]" there and nil here.
+type digests [][]byte //nolint:recvcheck // as list
+
+// Value implements [driver.Valuer].
+func (d digests) Value() (driver.Value, error) {
+	if len(d) == 0 {
+		return "[]", nil
+	}
+	text, err := json.Marshal([][]byte(d))
+	return string(text), err
+}
+
+// Scan implements [database/sql.Scanner].
+func (d *digests) Scan(column any) error {
+	text, ok := column.(string)
+	if !ok {
+		return fmt.Errorf("a list of digests is %T", column)
+	}
+	if text == "[]" {
+		*d = nil
+		return nil
+	}
+	return json.Unmarshal([]byte(text), (*[][]byte)(d))
+}
+
+// digest is a SHA-256 in a BLOB column; the zero digest, which stands for none,
+// is NULL there and thus equal to nothing.
+type digest [32]byte //nolint:recvcheck // as list
+
+// Value implements [driver.Valuer].
+func (d digest) Value() (driver.Value, error) {
+	if d == (digest{}) {
+		return nil, nil
+	}
+	return d[:], nil
+}
+
+// Scan implements [database/sql.Scanner].
+func (d *digest) Scan(column any) error {
+	*d = digest{}
+	bytes, ok := column.([]byte)
+	if column != nil && (!ok || len(bytes) != len(d)) {
+		return fmt.Errorf("a digest is %T of %d bytes", column, len(bytes))
+	}
+	copy(d[:], bytes)
+	return nil
+}
+
+// word is a text in an optional TEXT column; empty is NULL there.
+type word string //nolint:recvcheck // as list
+
+// Value implements [driver.Valuer].
+func (w word) Value() (driver.Value, error) { return orNull(string(w)), nil }
+
+// Scan implements [database/sql.Scanner].
+func (w *word) Scan(column any) error {
+	text, ok := column.(string)
+	if column != nil && !ok {
+		return fmt.Errorf("a word is %T", column)
+	}
+	*w = word(text)
+	return nil
+}
+
 // instant is a time in an INTEGER column: unix microseconds.
 type instant time.Time //nolint:recvcheck // as list
 

@@ -8,6 +8,10 @@
 // at the same time; a network file system is no place for it, because the
 // write-ahead log needs shared memory.
 //
+// A step of the contract that decides something reads what it decides by in the
+// very transaction that writes: nothing can move in between, and a step that
+// refuses leaves nothing but what the contract says it does.
+//
 // The package does not migrate a file on its own (see [Migrator]), keeps no
 // goroutine while idle, and never asks the clock what expired. Lists are stored as JSON
 // arrays: no character needs to be forbidden as a separator, and sqlite3's

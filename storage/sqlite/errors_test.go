@@ -62,3 +62,31 @@ func TestFailure_LeavesNothingOfTheDriver(t *testing.T) {
 		t.Errorf("ErrSpent became %v", got)
 	}
 }
+
+// Keys that are taken, of whatever kind, and rows that are missing have names
+// in the contract; other constraints are a mistake of ours.
+func TestFailure_NamesWhatTheContractNames(t *testing.T) {
+	t.Parallel()
+	s := memory(t)
+	const user = `INSERT INTO users VALUES ($1, $2, '', '', 0, '', NULL, '[]', 0, 1, 0, 0)`
+	run := func(statement string, values ...any) error {
+		_, err := s.writer.ExecContext(t.Context(), statement, values...)
+		return failure(t.Context(), "test", err)
+	}
+	for _, tc := range []struct {
+		name string
+		err  error
+		want error
+	}{
+		{"first", run(user, "u1", "ada"), nil},
+		{"primary key", run(user, "u1", "bob"), storage.ErrExists},
+		{"unique column", run(user, "u2", "ada"), storage.ErrExists},
+		{"unknown user", run(`INSERT INTO user_identity VALUES ('i', 's', 'nobody')`), storage.ErrUnavailable},
+		{"no text", run(user, "u3", nil), storage.ErrUnavailable},
+		{"no row", failure(t.Context(), "test", sql.ErrNoRows), storage.ErrNotFound},
+	} {
+		if !errors.Is(tc.err, tc.want) {
+			t.Errorf("%s: error is %v, want %v", tc.name, tc.err, tc.want)
+		}
+	}
+}

@@ -22,9 +22,15 @@ func eventValues(e storage.Event) []any {
 // appendChange appends the news that something cached is out of date to a
 // write transaction; the caller rings once it is committed.
 func appendChange(ctx context.Context, tx *sql.Tx, kind storage.EventKind, target string, now time.Time) error {
-	_, err := tx.ExecContext(ctx, insertEvent, eventValues(storage.Event{
+	return appendEvent(ctx, tx, storage.Event{
 		Kind: kind, Target: target, CreatedAt: now, ExpiresAt: now.Add(storage.ChangeLifetime),
-	})...)
+	})
+}
+
+// appendEvent appends e to a write transaction; the caller rings once it is
+// committed.
+func appendEvent(ctx context.Context, tx *sql.Tx, e storage.Event) error {
+	_, err := tx.ExecContext(ctx, insertEvent, eventValues(e)...)
 	return err
 }
 

@@ -53,7 +53,7 @@ func writeUntilKilled(path string) int {
 	return 1
 }
 
-// writeNumbered writes one record of each kind, numbered i.
+// writeNumbered writes records of each kind, numbered i.
 func writeNumbered(ctx context.Context, s storage.Store, i int) error {
 	id := fmt.Sprint("c", i)
 	if err := s.CreateAccessToken(ctx, killToken(i)); err != nil {
@@ -65,9 +65,15 @@ func writeNumbered(ctx context.Context, s storage.Store, i int) error {
 	if err := s.CreateClient(ctx, storage.Client{ID: id, AuthMethod: "none"}); err != nil {
 		return err
 	}
-	_, err := s.AppendEvent(ctx, storage.Event{
+	if _, err := s.AppendEvent(ctx, storage.Event{
 		Kind: storage.EventTokenRevoked, Target: id, CreatedAt: moment(), ExpiresAt: moment().Add(time.Hour),
-	})
+	}); err != nil {
+		return err
+	}
+	if err := settle(ctx, s, id); err != nil {
+		return err
+	}
+	_, _, err := s.RotateRefreshToken(ctx, rotation(id, 1))
 	return err
 }
 
@@ -102,6 +108,7 @@ func TestKill_LosesNothingThatWasAnswered(t *testing.T) {
 		if !revoked[id] {
 			t.Errorf("event %d was lost", i)
 		}
+		wantSettled(t, s, id)
 	}
 	// The log goes on.
 	if err := writeNumbered(t.Context(), s, 1<<30); err != nil {

@@ -19,24 +19,44 @@ const (
 // not deleted, and go in small transactions, so that no writer waits long; a
 // Maintain that is cut short has done part of the work.
 func (s *Store) Maintain(ctx context.Context, now time.Time, _ time.Duration) error {
-	for _, statement := range sweeps() {
-		if err := s.sweep(ctx, statement, now); err != nil {
+	for _, sweep := range sweeps() {
+		if err := s.sweep(ctx, sweep.statement(), now.Add(-sweep.kept)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sweeps are the deletions of at most $2 rows that expired before $1.
-func sweeps() []string {
-	return []string{
-		`DELETE FROM access_token WHERE (token_hash, expires_at) IN (
-			SELECT token_hash, expires_at FROM access_token WHERE expires_at < $1 LIMIT $2)`,
-		`DELETE FROM assertion_jti WHERE (issuer, jti) IN (
-			SELECT issuer, jti FROM assertion_jti WHERE expires_at < $1 LIMIT $2)`,
-		`DELETE FROM event WHERE seq IN (
-			SELECT seq FROM event WHERE expires_at < $1 LIMIT $2)`,
+// remembered is how long codes outlive their expiry, so that one that comes
+// again is still known.
+const remembered = time.Hour
+
+// expiring is a table whose rows expire.
+type expiring struct {
+	table, key string
+	kept       time.Duration // after expiry
+}
+
+func sweeps() []expiring {
+	return []expiring{
+		{"access_token", "token_hash, expires_at", 0},
+		{"assertion_jti", "issuer, jti", 0},
+		{"event", "seq", 0},
+		{"session", "session_hash", 0},
+		{"failure_counter", "key_hash", 0},
+		{"interaction", "interaction_hash", 0},
+		{"pushed_request", "request_hash", 0},
+		{"authorization_code", "code_hash", remembered},
+		{"device_authorization", "device_code", remembered},
+		{"token_grant", "grant_id", 0},
+		{"client", "client_id", 0}, // the others have no expiry
 	}
+}
+
+// statement deletes at most $2 rows that expired before $1.
+func (e expiring) statement() string {
+	return `DELETE FROM ` + e.table + ` WHERE (` + e.key + `) IN (
+		SELECT ` + e.key + ` FROM ` + e.table + ` WHERE expires_at < $1 LIMIT $2)`
 }
 
 // sweep runs one of the deletions until nothing is left for it.

@@ -90,7 +90,8 @@ func TestMaintain_StopsWithItsContext(t *testing.T) {
 func TestMaintain_NeverScansATable(t *testing.T) {
 	t.Parallel()
 	s := memory(t)
-	for _, statement := range sweeps() {
+	for _, sweep := range sweeps() {
+		statement := sweep.statement()
 		plan := explain(t, s.reader, statement, 0, 1)
 		if !strings.Contains(plan, "_expires_at (expires_at<?)") {
 			t.Errorf("the index is not used:\n%s\n%s", statement, plan)
@@ -113,4 +114,75 @@ func explain(t *testing.T, db *sql.DB, statement string, args ...any) string {
 		t.Fatal(err)
 	}
 	return strings.Join(steps, "\n")
+}
+
+// people fills every table that the people's steps write, with rows that
+// expire at moment; and the code and the device's request are spent.
+func people(t *testing.T, s *Store) {
+	t.Helper()
+	ctx, expires, hash := t.Context(), moment(), sha256.Sum256([]byte("h"))
+	begun := expires.Add(-time.Minute)
+	c := storage.Client{ID: "c1", AuthMethod: "none", CreatedAt: begun, UpdatedAt: begun, ExpiresAt: expires}
+	_, registered := s.RegisterClient(ctx, c)
+	_, signedIn := s.SignIn(ctx, storage.Session{Hash: hash, UserID: "u1", ExpiresAt: expires}, [32]byte{}, [32]byte{})
+	_, counted := s.CountFailures(ctx, [][32]byte{hash}, expires, begun)
+	i := storage.Interaction{Hash: hash, CreatedAt: begun, ExpiresAt: expires}
+	begin := func() error { return s.CreateInteraction(ctx, i) }
+	for _, err := range []error{
+		registered, signedIn, counted,
+		s.CreateUser(ctx, storage.User{ID: "u1", Username: "ada"}, storage.Identity{}),
+		s.PushRequest(ctx, storage.PushedRequest{Hash: hash, ExpiresAt: expires}),
+		begin(),
+		s.IssueCode(ctx, storage.Code{Hash: hash, GrantID: "g1", UserID: "u1", CreatedAt: begun, ExpiresAt: expires}, hash),
+		begin(),
+		s.CreateDeviceAuthorization(ctx, storage.DeviceAuthorization{DeviceCode: hash, UserCode: hash, CreatedAt: begun, ExpiresAt: expires}),
+		s.DecideDevice(ctx, storage.DeviceDecision{UserCode: hash, Approved: true, UserID: "u1", GrantID: "g2"}, hash, begun),
+		begin(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := s.RedeemCode(ctx, storage.Redemption{CodeHash: hash, GrantExpiresAt: expires, Now: begun}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.PollDevice(ctx, storage.DevicePoll{DeviceCode: hash, GrantExpiresAt: expires, Now: begun}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Everything of people's goes when it has expired, but that a code was spent
+// is known for an hour more, and users stay.
+func TestMaintain_DropsWhatExpiredOfPeople(t *testing.T) {
+	t.Parallel()
+	s := memory(t)
+	people(t, s)
+	expiring := []string{"client", "session", "failure_counter", "interaction", "pushed_request", "token_grant"}
+	late := []string{"authorization_code", "device_authorization"}
+	for _, step := range []struct {
+		at             time.Time
+		expiring, late int
+	}{
+		{moment(), 1, 1},
+		{moment().Add(time.Microsecond), 0, 1},
+		{moment().Add(remembered), 0, 1},
+		{moment().Add(remembered + time.Microsecond), 0, 0},
+	} {
+		if err := s.Maintain(t.Context(), step.at, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range expiring {
+			if n := count(t, s, table); min(n, 1) != step.expiring {
+				t.Errorf("at %v there are %d of %s", step.at, n, table)
+			}
+		}
+		for _, table := range late {
+			if n := count(t, s, table); n != step.late {
+				t.Errorf("at %v there are %d of %s", step.at, n, table)
+			}
+		}
+		if n := count(t, s, "users"); n != 1 {
+			t.Fatalf("%d users are left", n)
+		}
+	}
 }

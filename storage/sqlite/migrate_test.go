@@ -4,11 +4,14 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/migrations"
+	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
 func migratorOn(t *testing.T, path string) *migrations.Migrator {
@@ -134,5 +137,31 @@ func TestMigrator_AStepIsOneTransaction(t *testing.T) {
 	err = db.QueryRow(`SELECT name FROM sqlite_schema WHERE name IN ('one', 'two')`).Scan(&one)
 	if !errors.Is(err, sql.ErrNoRows) {
 		t.Fatalf("table %q was left behind (%v)", one, err)
+	}
+}
+
+// A server of the version before runs on while the schema is already newer:
+// the clients that it stores are what it means.
+func TestMigrator_TheVersionBeforeStillStoresClients(t *testing.T) {
+	t.Parallel()
+	s := memory(t)
+	if _, err := s.writer.ExecContext(t.Context(), `
+		INSERT INTO client (client_name, auth_method, secret_hash, previous_secret_hash,
+			previous_secret_expires_at, jwks, grant_types, redirect_uris, scopes, default_scopes,
+			resources, default_resource, token_format, introspect, disabled, updated_at,
+			client_id, created_at, revision)
+		VALUES ('One', 'none', zeroblob(32), NULL, 7, NULL, '[]', '["a"]', '[]', '[]', '[]', '', NULL, 0, 0, 7, 'c1', 7, 1)
+		ON CONFLICT DO NOTHING`); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Client(t.Context(), "c1")
+	then := time.UnixMicro(7).UTC()
+	want := storage.Client{
+		ID: "c1", Name: "One", AuthMethod: "none", RedirectURIs: []string{"a"},
+		SecretHash: make([]byte, 32), PreviousSecretExpiresAt: then,
+		Registration: storage.RegisteredByOperator, Revision: 1, CreatedAt: then, UpdatedAt: then,
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v (%v), want %+v", got, err, want)
 	}
 }

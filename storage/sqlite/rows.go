@@ -1,6 +1,16 @@
 package sqlite
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+	"strings"
+)
+
+// querier is the database or a transaction on it.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
 
 // scanner is a row: [sql.Row] or [sql.Rows].
 type scanner interface {
@@ -39,4 +49,14 @@ func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([
 		return nil, err
 	}
 	return all, nil
+}
+
+// marks are n placeholders: "?, ?, ?".
+func marks(n int) string { return "?" + strings.Repeat(", ?", n-1) }
+
+// insert adds one row. A key that is taken fails, see isTaken.
+func insert(ctx context.Context, tx *sql.Tx, table, columns string, values ...any) error {
+	statement := `INSERT INTO ` + table + ` (` + columns + `) VALUES (` + marks(len(values)) + `)` //nolint:gosec // names are constants of this package
+	_, err := tx.ExecContext(ctx, statement, values...)
+	return err
 }

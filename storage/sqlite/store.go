@@ -18,7 +18,7 @@ import (
 const (
 	// writeTimeout bounds a write transaction with its wait for the lock,
 	// well below [storage.CommitWindow].
-	writeTimeout = 5 * time.Second
+	writeTimeout = 8 * time.Second
 
 	// readers is how many connections read beside the writer.
 	readers = 8
@@ -105,6 +105,18 @@ func (s *Store) read(ctx context.Context, op string, f func(db *sql.DB) error) e
 	}
 	defer s.running.RUnlock()
 	return failure(ctx, op, f(s.reader))
+}
+
+// view runs several SELECTs that see the same state.
+func (s *Store) view(ctx context.Context, op string, f func(tx *sql.Tx) error) error {
+	return s.read(ctx, op, func(db *sql.DB) error {
+		tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // nothing was written
+		return f(tx)
+	})
 }
 
 // change runs f in a write transaction of its own: all or nothing.

@@ -28,22 +28,26 @@ func (s *Store) CreateAccessToken(ctx context.Context, t storage.AccessToken) er
 	return nil
 }
 
+const tokenColumns = `token_hash, expires_at, client_id, subject, grant_id, scopes, audience, issued_at`
+
+func tokenValues(t storage.AccessToken) []any {
+	return []any{
+		digest(t.Hash), instant(t.ExpiresAt), t.ClientID, t.Subject, t.GrantID,
+		list(t.Scopes), list(t.Audience), instant(t.IssuedAt),
+	}
+}
+
 // insertTokens writes a batch of tokens in one transaction.
 func (s *Store) insertTokens(ctx context.Context, rows []*tokenRow) error {
 	return s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		insert, err := tx.PrepareContext(ctx, `
-			INSERT INTO access_token (token_hash, expires_at, client_id, subject, grant_id, scopes, audience, issued_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT DO NOTHING`)
+		insert, err := tx.PrepareContext(ctx,
+			`INSERT INTO access_token (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = insert.Close() }() // what counts is the commit
 		for _, row := range rows {
-			t := row.token
-			err := oneRow(storage.ErrExists)(insert.ExecContext(ctx,
-				t.Hash[:], instant(t.ExpiresAt), t.ClientID, t.Subject, t.GrantID,
-				list(t.Scopes), list(t.Audience), instant(t.IssuedAt)))
+			err := oneRow(storage.ErrExists)(insert.ExecContext(ctx, tokenValues(row.token)...))
 			row.taken = errors.Is(err, storage.ErrExists)
 			if err != nil && !row.taken {
 				return err

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ type call struct {
 // calls are all methods but Listen and Close. Run on a [furnished] database
 // each would succeed.
 func calls() []call {
-	return append(readingCalls(), changingCalls()...)
+	return slices.Concat(readingCalls(), changingCalls(), peopleCalls())
 }
 
 func readingCalls() []call {
@@ -52,6 +53,14 @@ func changingCalls() []call {
 		{"CreateClient", func(ctx context.Context, s storage.Store) error {
 			return s.CreateClient(ctx, client("c2"))
 		}},
+		{"RegisterClient", func(ctx context.Context, s storage.Store) error {
+			_, err := s.RegisterClient(ctx, client("c3"))
+			return err
+		}},
+		{"SaveDocument", func(ctx context.Context, s storage.Store) error {
+			_, err := s.SaveDocument(ctx, document())
+			return err
+		}},
 		{"UpdateClient", func(ctx context.Context, s storage.Store) error {
 			_, err := s.UpdateClient(ctx, client("c1"), now())
 			return err
@@ -83,11 +92,19 @@ func changingCalls() []call {
 // furnish stores one record of each kind.
 func furnish(t *testing.T, db *database) {
 	t.Helper()
-	must(t, db.CreateClient(db.ctx, client("c1")))
+	must(t, db.CreateClient(db.ctx, usedClient()))
 	must(t, db.CreateKey(db.ctx, key("k1", 1)))
 	must(t, db.CreateAccessToken(db.ctx, accessToken("t1")))
 	must(t, db.UseJTI(db.ctx, "iss", "spent", now().Add(time.Hour), now()))
 	appendOne(t, db, db, event("g1"))
+	furnishPeople(t, db)
+}
+
+// usedClient is client c1 when it does not expire any more.
+func usedClient() storage.Client {
+	c := client("c1")
+	c.ExpiresAt = time.Time{}
+	return c
 }
 
 // wantFurniture fails unless the database holds what [furnish] stored and
@@ -96,12 +113,13 @@ func wantFurniture(t *testing.T, db *database) {
 	t.Helper()
 	clients, err := db.ListClients(db.ctx, "", 10)
 	must(t, err)
-	wantEqual(t, clients, []storage.Client{client("c1")})
+	wantEqual(t, clients, []storage.Client{usedClient()})
 	wantKeys(t, db, key("k1", 1))
 	wantToken(t, db, db, accessToken("t1"))
 	tok := accessToken("t2")
 	_, err = db.AccessToken(db.ctx, tok.Hash, tok.ExpiresAt)
 	wantErr(t, err, storage.ErrNotFound)
 	wantErr(t, db.UseJTI(db.ctx, "iss", "spent", now().Add(time.Hour), now()), storage.ErrSpent)
-	wantKinds(t, events(t, db.ctx, db, now()), storage.EventKeysChanged, storage.EventGrantRevoked)
+	wantKinds(t, events(t, db.ctx, db, now()), storage.EventKeysChanged, storage.EventGrantRevoked, storage.EventGrantRevoked)
+	wantPeople(t, db)
 }

@@ -29,6 +29,21 @@ func client(id string) storage.Client {
 		TokenFormat:             storage.FormatOpaque,
 		Introspect:              true,
 		Disabled:                true,
+		AccessTokenLifetime:     10 * time.Minute,
+		ApplicationType:         "native",
+		ClientURI:               "https://app.example/",
+		LogoURI:                 "https://app.example/logo.png",
+		PolicyURI:               "https://app.example/policy",
+		TOSURI:                  "https://app.example/tos",
+		Contacts:                []string{"mailto:dev@app.example", "Ada"},
+		SoftwareID:              "4NRB1-0XZABZI9E6-5SM3R",
+		SoftwareVersion:         "1.2.3",
+		Registration:            storage.RegisteredDynamically,
+		RegistrationTokenHash:   secretHash("registration access token of " + id),
+		Fingerprint:             secretHash("fingerprint of " + id),
+		ExpiresAt:               now().Add(30 * 24 * time.Hour),
+		FetchedAt:               now().Add(-time.Hour),
+		FreshUntil:              now().Add(time.Minute),
 		Revision:                1,
 		CreatedAt:               now(),
 		UpdatedAt:               now().Add(time.Microsecond),
@@ -88,10 +103,10 @@ func createClientErrExists(t *testing.T, db *database) {
 
 // scribble overwrites everything a client's slices point to.
 func scribble(c storage.Client) {
-	for _, b := range [][]byte{c.SecretHash, c.PreviousSecretHash, c.JWKS} {
+	for _, b := range [][]byte{c.SecretHash, c.PreviousSecretHash, c.JWKS, c.RegistrationTokenHash, c.Fingerprint} {
 		clear(b)
 	}
-	for _, list := range [][]string{c.GrantTypes, c.RedirectURIs, c.Scopes, c.DefaultScopes, c.Resources} {
+	for _, list := range [][]string{c.GrantTypes, c.RedirectURIs, c.Scopes, c.DefaultScopes, c.Resources, c.Contacts} {
 		clear(list)
 	}
 }
@@ -130,28 +145,41 @@ func clientTimes(t *testing.T, db *database) {
 	c.CreatedAt = now().Add(999 * time.Nanosecond).In(zone)
 	c.UpdatedAt = time.Date(1999, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	c.PreviousSecretExpiresAt = time.Date(2999, 1, 1, 0, 0, 0, 1000, zone)
+	c.ExpiresAt, c.FetchedAt, c.FreshUntil = c.CreatedAt, c.UpdatedAt, c.PreviousSecretExpiresAt
 	must(t, db.CreateClient(db.ctx, c))
 	got, err := db.Client(db.ctx, "c1")
 	must(t, err)
 	wantEqual(t, got.CreatedAt, now())
 	wantEqual(t, got.UpdatedAt, time.Date(1999, 12, 31, 23, 59, 59, 999999000, time.UTC))
 	wantEqual(t, got.PreviousSecretExpiresAt, c.PreviousSecretExpiresAt.UTC())
+	wantEqual(t, []time.Time{got.ExpiresAt, got.FetchedAt, got.FreshUntil}, []time.Time{got.CreatedAt, got.UpdatedAt, got.PreviousSecretExpiresAt})
+}
+
+// bareClient is the client with the fewest fields set, as a store returns it.
+func bareClient() storage.Client {
+	return storage.Client{
+		ID: "c1", AuthMethod: "none", Registration: storage.RegisteredByOperator,
+		Revision: 1, CreatedAt: now(), UpdatedAt: now(),
+	}
 }
 
 func clientZeroValues(t *testing.T, db *database) {
-	want := storage.Client{ID: "c1", AuthMethod: "none", Revision: 1, CreatedAt: now(), UpdatedAt: now()}
-	must(t, db.CreateClient(db.ctx, want))
+	want := bareClient()
+	given := want
+	given.Registration = ""
+	must(t, db.CreateClient(db.ctx, given))
 	got, err := db.Client(db.ctx, "c1")
 	must(t, err)
 	wantEqual(t, got, want)
 }
 
 func clientEmptyLists(t *testing.T, db *database) {
-	want := storage.Client{ID: "c1", AuthMethod: "none", Revision: 1, CreatedAt: now(), UpdatedAt: now()}
+	want := bareClient()
 	c := want
 	c.SecretHash, c.PreviousSecretHash, c.JWKS = []byte{}, []byte{}, []byte{}
 	c.GrantTypes, c.RedirectURIs, c.Scopes = []string{}, []string{}, []string{}
-	c.DefaultScopes, c.Resources = []string{}, []string{}
+	c.DefaultScopes, c.Resources, c.Contacts = []string{}, []string{}, []string{}
+	c.RegistrationTokenHash, c.Fingerprint = []byte{}, []byte{}
 	must(t, db.CreateClient(db.ctx, c))
 	got, err := db.Client(db.ctx, "c1")
 	must(t, err)
@@ -174,7 +202,9 @@ func clientText(t *testing.T, db *database) {
 	for i, text := range awkward() {
 		want := client(fmt.Sprintf("c%d%s", i, text))
 		want.Name, want.DefaultResource = text, text
-		want.RedirectURIs, want.Scopes = awkward(), []string{text}
+		want.ApplicationType, want.ClientURI, want.LogoURI, want.PolicyURI = text, text, text, text
+		want.TOSURI, want.SoftwareID, want.SoftwareVersion = text, text, text
+		want.RedirectURIs, want.Scopes, want.Contacts = awkward(), []string{text}, awkward()
 		must(t, db.CreateClient(db.ctx, want))
 		got, err := db.Client(db.ctx, want.ID)
 		must(t, err)

@@ -26,13 +26,19 @@ func updateClientReplaces(t *testing.T, db *database) {
 	must(t, db.CreateClient(db.ctx, client("c1")))
 	at := now().Add(time.Minute)
 	for _, change := range []storage.Client{
-		{ID: "c1", AuthMethod: "none", Revision: 1, CreatedAt: at, UpdatedAt: at.Add(time.Hour)},
+		{ID: "c1", AuthMethod: "none", Registration: storage.RegisteredByOperator, Revision: 1, CreatedAt: at, UpdatedAt: at.Add(time.Hour)},
 		{
 			ID: "c1", Revision: 2, Name: "n", AuthMethod: "private_key_jwt", SecretHash: secretHash("1"),
 			PreviousSecretHash: secretHash("2"), PreviousSecretExpiresAt: at, JWKS: []byte("{}"),
 			GrantTypes: []string{"g"}, RedirectURIs: []string{"r"}, Scopes: []string{"s"},
 			DefaultScopes: []string{"d"}, Resources: []string{"x"}, DefaultResource: "x",
-			TokenFormat: storage.FormatJWT, Introspect: true, Disabled: true,
+			TokenFormat: storage.FormatJWT, Introspect: true, Disabled: true, AccessTokenLifetime: time.Minute,
+			Registration: storage.RegisteredDynamically, RegistrationTokenHash: secretHash("3"), Fingerprint: secretHash("4"), ExpiresAt: at,
+		},
+		{
+			ID: "c1", Revision: 3, AuthMethod: "private_key_jwt", JWKSURI: "https://app.example/jwks",
+			ApplicationType: "web", ClientURI: "u", LogoURI: "l", PolicyURI: "p", TOSURI: "t", Contacts: []string{"c"},
+			SoftwareID: "i", SoftwareVersion: "v", Registration: storage.RegisteredByDocument, FetchedAt: at, FreshUntil: at,
 		},
 	} {
 		want := change.Clone()

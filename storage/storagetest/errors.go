@@ -12,6 +12,8 @@ import (
 func contractErrors() []error {
 	return []error{
 		storage.ErrNotFound, storage.ErrExists, storage.ErrConflict, storage.ErrSpent,
+		storage.ErrScope, storage.ErrResource,
+		storage.ErrPending, storage.ErrSlowDown, storage.ErrDenied, storage.ErrExpired,
 		storage.ErrUnavailable, storage.ErrSchema, context.Canceled, context.DeadlineExceeded,
 	}
 }

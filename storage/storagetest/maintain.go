@@ -96,12 +96,14 @@ func maintainDropsEvents(t *testing.T, db *database) {
 }
 
 func maintainKeeps(t *testing.T, db *database) {
-	must(t, db.CreateClient(db.ctx, client("c1")))
+	want := client("c1")
+	want.ExpiresAt = time.Time{}
+	must(t, db.CreateClient(db.ctx, want))
 	must(t, db.CreateKey(db.ctx, key("k1", 1)))
 	must(t, db.Maintain(db.ctx, now().Add(10000*time.Hour), horizon))
 	got, err := db.Client(db.ctx, "c1")
 	must(t, err)
-	wantEqual(t, got, client("c1"))
+	wantEqual(t, got, want)
 	wantKeys(t, db, key("k1", 1))
 }
 

@@ -22,10 +22,14 @@ type Open func(t *testing.T) (first storage.Store, another func() storage.Store)
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	for _, group := range [][]test{
-		clientTests(), clientChangeTests(), clientRaceTests(),
+		clientTests(), clientChangeTests(), clientRaceTests(), registerTests(), documentTests(),
 		accessTokenTests(), assertionTests(), keyTests(),
 		eventTests(), followTests(), listenTests(),
-		maintainTests(), cancelTests(), closeTests(), statsTests(),
+		userTests(), userChangeTests(), passkeyTests(), sessionTests(), attemptTests(),
+		interactionTests(), progressTests(),
+		codeTests(), codeReuseTests(), refreshTests(), refreshWindowTests(), refreshRaceTests(), revokeTests(),
+		deviceTests(), devicePollTests(),
+		maintainTests(), maintainPeopleTests(), cancelTests(), closeTests(), statsTests(),
 	} {
 		for _, tc := range group {
 			t.Run(tc.name, func(t *testing.T) {

@@ -1,0 +1,26 @@
+DROP TABLE device_authorization;
+DROP TABLE token_grant;
+DROP TABLE pushed_request;
+DROP TABLE interaction;
+DROP TABLE failure_counter;
+DROP TABLE session;
+DROP TABLE passkey;
+DROP TABLE user_identity;
+DROP TABLE users;
+ALTER TABLE client
+    DROP COLUMN fresh_until,
+    DROP COLUMN fetched_at,
+    DROP COLUMN expires_at,
+    DROP COLUMN fingerprint,
+    DROP COLUMN registration_token_hash,
+    DROP COLUMN registration,
+    DROP COLUMN software_version,
+    DROP COLUMN software_id,
+    DROP COLUMN contacts,
+    DROP COLUMN tos_uri,
+    DROP COLUMN policy_uri,
+    DROP COLUMN logo_uri,
+    DROP COLUMN client_uri,
+    DROP COLUMN application_type,
+    DROP COLUMN access_token_lifetime,
+    DROP COLUMN jwks_uri;

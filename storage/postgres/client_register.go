@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+// RegisterClient implements [storage.Clients].
+func (s *Store) RegisterClient(ctx context.Context, c storage.Client) (storage.Client, error) {
+	const sql = createClient + `
+		ON CONFLICT (fingerprint) DO UPDATE
+		SET expires_at = CASE WHEN client.expires_at IS NOT NULL THEN excluded.expires_at END
+		RETURNING ` + clientColumns
+	var registered storage.Client
+	err := s.do(ctx, "register client", func(ctx context.Context) error {
+		return scan(s.pool.QueryRow(ctx, sql, clientArgs(c, c.CreatedAt, c.UpdatedAt)...), clientFields(&registered))
+	})
+	if err != nil {
+		return storage.Client{}, err
+	}
+	return registered, nil
+}
+
+// SaveDocument implements [storage.Clients]. The older copy is locked before
+// the new one meets it; an event is due if the revision has grown by that.
+func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (storage.Client, error) {
+	const sql = `
+		WITH older AS (
+			SELECT revision FROM client WHERE client_id = $1 FOR UPDATE
+		), saved AS (
+			INSERT INTO client AS older (` + clientColumns + `)
+			SELECT $1, ` + clientValues + `, $32, 1, $33, $34 FROM (SELECT count(*) FROM older) AS locked
+			ON CONFLICT (client_id) DO UPDATE
+			SET (` + clientReplaced + `, updated_at, revision) = (` + clientValues + `, $34, older.revision +
+				(to_jsonb(older) - $36::text[] IS DISTINCT FROM to_jsonb(excluded) - $36::text[])::int)
+			RETURNING ` + clientColumns + `
+		), logged AS (
+			INSERT INTO event (kind, target, audience, created_at, expires_at)
+			SELECT 'client_changed', client_id, '{}', $34, $35 FROM saved
+			WHERE revision > coalesce((SELECT revision FROM older), 1)
+		)
+		SELECT ` + clientColumns + ` FROM saved`
+	same := []string{"fetched_at", "fresh_until", "disabled", "revision", "created_at", "updated_at"}
+	expires := c.UpdatedAt.Add(storage.ChangeLifetime)
+	var saved storage.Client
+	err := s.do(ctx, "save client document", func(ctx context.Context) error {
+		return scan(s.pool.QueryRow(ctx, sql, clientArgs(c, c.CreatedAt, c.UpdatedAt, expires, same)...), clientFields(&saved))
+	}, expires)
+	if err != nil {
+		return storage.Client{}, err
+	}
+	return saved, nil
+}
