@@ -59,7 +59,11 @@ func (s *Server) verifyAssertion(ctx context.Context, c *client, assertion strin
 	if err != nil {
 		return invalidClient("malformed assertion").because(err)
 	}
-	payload, err := verifyWithAny(assertion, token.Headers[0], c.keys)
+	keys := c.keys
+	if c.JWKSURI != "" {
+		keys = s.clients.keySets.find(ctx, c.JWKSURI, token.Headers[0].KeyID, now)
+	}
+	payload, err := verifyWithAny(assertion, token.Headers[0], keys)
 	if err != nil {
 		return invalidClient("assertion").because(err)
 	}
@@ -104,7 +108,7 @@ func (s *Server) checkAssertion(c *client, claims assertionClaims, now time.Time
 	case claims.Issuer != c.ID || claims.Subject != c.ID:
 		return errors.New("iss and sub must be the client_id")
 	case len(claims.Audience) == 0 || slices.ContainsFunc(claims.Audience, s.foreignAudience):
-		return errors.New("aud is missing or names somebody else than the issuer or its token endpoint")
+		return errors.New("aud is missing or names somebody else than the issuer or its endpoints")
 	case claims.Expiry == nil || !now.Before(claims.Expiry.Time().Add(clockSkew)):
 		return errors.New("expired, or without exp")
 	case claims.Expiry.Time().After(now.Add(maxAssertionLifetime + clockSkew)):
@@ -119,8 +123,9 @@ func (s *Server) checkAssertion(c *client, claims assertionClaims, now time.Time
 }
 
 // foreignAudience reports whether aud means somebody else: clients send the
-// issuer or the token endpoint, and both are unambiguous. One foreign name
-// among ours spoils an assertion, since whoever bears it could replay it here.
+// issuer, the token endpoint or that for pushed requests (RFC 7523 §3, RFC 9126
+// §2), and all are unambiguous. One foreign name among ours spoils an
+// assertion, since whoever bears it could replay it here.
 func (s *Server) foreignAudience(aud string) bool {
-	return aud != s.cfg.Issuer && aud != s.cfg.Issuer+pathToken
+	return aud != s.cfg.Issuer && aud != s.cfg.Issuer+pathToken && aud != s.cfg.Issuer+pathPush
 }

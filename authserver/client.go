@@ -2,8 +2,8 @@ package authserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/ory/fosite"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/clientmetadata"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -18,6 +19,9 @@ import (
 // Grant types and client authentication methods by their registered names.
 const (
 	grantClientCredentials = "client_credentials"
+	grantAuthorizationCode = "authorization_code"
+	grantRefreshToken      = "refresh_token"
+	grantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
 
 	methodNone          = "none"
 	methodSecretBasic   = "client_secret_basic"
@@ -45,48 +49,32 @@ func (c *client) GetScopes() fosite.Arguments        { return fosite.Arguments(c
 func (c *client) IsPublic() bool                     { return c.AuthMethod == methodNone }
 func (c *client) GetAudience() fosite.Arguments      { return c.Resources }
 
-// sharedSecret reports whether the client authenticates with a secret. By
-// header or by body is one class: real clients mix them.
-func (c *client) sharedSecret() bool {
-	return c.AuthMethod == methodSecretBasic || c.AuthMethod == methodSecretPost
+// sharedSecret reports whether the client authenticates with a secret.
+func (c *client) sharedSecret() bool { return usesSecret(c.AuthMethod) }
+
+// usesSecret reports whether a method is one with a shared secret. By header or
+// by body is one class: real clients mix them.
+func usesSecret(method string) bool {
+	return method == methodSecretBasic || method == methodSecretPost
+}
+
+// digest identifies what a person's consent to the client was given to: where
+// its answers go and how it proves who it is. When it changes, consent is
+// asked for again. The order of redirect URIs means nothing.
+func (c *client) digest() []byte {
+	redirects := slices.Sorted(slices.Values(c.RedirectURIs))
+	text, err := json.Marshal([]any{redirects, string(c.JWKS), c.JWKSURI, c.AuthMethod})
+	if err != nil { // strings always encode
+		panic(err)
+	}
+	sum := sha256.Sum256(text)
+	return sum[:]
 }
 
 // mayUse reports whether the client is registered for one of the resources
 // named by canonical identifiers.
 func (c *client) mayUse(audiences ...string) bool {
 	return slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(c.audiences, a) })
-}
-
-func newClient(record storage.Client, catalog *scopes.Catalog) *client {
-	c := &client{
-		Client:    record,
-		scopes:    catalog.Expand(scopes.Of(record.Scopes...)),
-		audiences: canonicalAll(record.Resources),
-		keys:      publicKeys(record.JWKS),
-	}
-	if c.defaults = scopes.Of(record.DefaultScopes...); len(c.defaults) == 0 {
-		c.defaults = scopes.Of(record.Scopes...)
-	}
-	return c
-}
-
-// publicKeys reads a JSON Web Key Set and skips the keys it cannot use
-// (RFC 7517 §5); a symmetric or private key is never used.
-func publicKeys(document []byte) []jose.JSONWebKey {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if len(document) == 0 || json.Unmarshal(document, &set) != nil {
-		return nil
-	}
-	var keys []jose.JSONWebKey
-	for _, raw := range set.Keys {
-		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) == nil && key.Valid() && key.IsPublic() && key.Use != "enc" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
 
 const (
@@ -97,43 +85,116 @@ const (
 	maxClientID     = 1024
 )
 
-// clients is the one way to a client: a process cache before the store.
+// clients is the one way to a client: a process cache before the store and,
+// for those that are URLs, the documents.
 type clients struct {
-	store   storage.Clients
-	catalog *scopes.Catalog
-	cache   *otter.Cache[string, *client]
+	store     storage.Clients
+	catalog   *scopes.Catalog
+	resources []string // identifiers, as configured
+	documents *documents
+	keySets   *keySets
+	logos     *logos
+	quota     *registrationQuota
+	cache     *otter.Cache[string, *client]
 }
 
-func newClients(store storage.Clients, catalog *scopes.Catalog) *clients {
-	return &clients{store: store, catalog: catalog, cache: otter.Must(&otter.Options[string, *client]{
-		MaximumSize:      clientCacheSize,
-		ExpiryCalculator: otter.ExpiryWriting[string, *client](clientCacheTTL),
-	})}
+func newClients(cfg Config) *clients {
+	fetcher := newFetcher(cfg.Registration.Documents)
+	c := &clients{
+		store: cfg.Store, catalog: cfg.Scopes,
+		documents: newDocuments(cfg, fetcher), keySets: newKeySets(fetcher, cfg.Logger), logos: newLogos(fetcher, cfg.Logger),
+		quota: newRegistrationQuota(cfg.Registration.Dynamic.PerAddress),
+		cache: otter.Must(&otter.Options[string, *client]{
+			MaximumSize:      clientCacheSize,
+			ExpiryCalculator: otter.ExpiryWriting[string, *client](clientCacheTTL),
+		}),
+	}
+	for _, r := range cfg.Resources {
+		c.resources = append(c.resources, r.Identifier)
+	}
+	return c
 }
 
-// get returns the client or storage.ErrNotFound, also for a disabled one.
+// get returns the client or an error that is storage.ErrNotFound and says why,
+// also for a disabled one.
 func (c *clients) get(ctx context.Context, id string) (*client, error) {
 	if id == "" || len(id) > maxClientID || !clean(id) {
 		return nil, storage.ErrNotFound
 	}
 	found, err := c.cache.Get(ctx, id, otter.LoaderFunc[string, *client](c.load))
-	if errors.Is(err, otter.ErrNotFound) || (err == nil && found.Disabled) {
+	if err == nil && found.Disabled {
 		return nil, storage.ErrNotFound
 	}
 	return found, err
 }
 
 func (c *clients) load(ctx context.Context, id string) (*client, error) {
-	// Callers that joined this load must not fail because the first one left.
-	record, err := c.store.Client(context.WithoutCancel(ctx), id)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, otter.ErrNotFound
+	read := c.store.Client
+	if c.documents.owns(id) {
+		read = c.documents.client
 	}
+	// Callers that joined this load must not fail because the first one left.
+	record, err := read(context.WithoutCancel(ctx), id)
 	if err != nil {
 		return nil, err
 	}
-	return newClient(record, c.catalog), nil
+	return c.prepare(record), nil
+}
+
+// prepare completes a record with what is left open in it: a client that
+// introduced itself may ask for everything, because a person decides what it
+// gets; without being asked, that person decides about nothing sensitive and
+// not about themselves.
+func (c *clients) prepare(record storage.Client) *client {
+	open := record.Registration == storage.RegisteredDynamically || record.Registration == storage.RegisteredByDocument
+	if open && len(record.Resources) == 0 {
+		record.Resources = slices.Clone(c.resources)
+		if record.DefaultResource == "" && len(c.resources) > 0 {
+			record.DefaultResource = c.resources[0]
+		}
+	}
+	if open && len(record.Scopes) == 0 {
+		record.Scopes = c.catalog.Names()
+	}
+	prepared := &client{
+		Client:    record,
+		scopes:    c.catalog.Expand(scopes.Of(record.Scopes...)),
+		defaults:  scopes.Of(record.DefaultScopes...),
+		audiences: canonicalAll(record.Resources),
+		keys:      clientmetadata.Keys(record.JWKS),
+	}
+	if len(prepared.defaults) == 0 && open {
+		prepared.defaults = ordinary(c.catalog, scopes.Of(record.Scopes...))
+	}
+	if len(prepared.defaults) == 0 {
+		prepared.defaults = scopes.Of(record.Scopes...)
+	}
+	return prepared
+}
+
+// ordinary returns the scopes of a resource that are not sensitive and imply
+// none that is.
+func ordinary(catalog *scopes.Catalog, set scopes.Set) scopes.Set {
+	var rest scopes.Set
+	for _, name := range set.Minus(identityScopes()) {
+		if !slices.ContainsFunc(catalog.Expand(scopes.Set{name}), func(implied string) bool {
+			entry, _ := catalog.Lookup(implied)
+			return entry.Sensitive
+		}) {
+			rest = append(rest, name)
+		}
+	}
+	return rest
 }
 
 // forget drops a client whose record has changed.
 func (c *clients) forget(id string) { c.cache.Invalidate(id) }
+
+// stop ends what the caches do in the background.
+func (c *clients) stop() {
+	c.cache.StopAllGoroutines()
+	c.documents.refused.StopAllGoroutines()
+	c.keySets.sets.StopAllGoroutines()
+	c.logos.stop()
+	c.quota.stop()
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -49,7 +50,7 @@ func (s *Server) authenticateClient(ctx context.Context, r *http.Request, p para
 	entry := entryFrom(ctx)
 	c, err := s.clients.get(ctx, given.clientID)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, invalidClient("unknown or disabled client")
+		return nil, invalidClient("unknown or disabled client").because(fmt.Errorf("unknown or disabled client: %w", err))
 	}
 	if err != nil {
 		return nil, err

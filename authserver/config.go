@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
+	"github.com/gatehouse-mcp/gatehouse/web"
 )
 
 // Config is all a [Server] needs. Zero values are safe; Issuer, Store,
@@ -33,10 +35,16 @@ type Config struct {
 	// Resources are the protected resources tokens are issued for.
 	Resources []Resource
 
-	// Scopes is the catalog; nil means the four default MCP scopes.
+	// Scopes is the catalog; nil means the four default MCP scopes. The scopes
+	// of OpenID Connect (openid, profile, email, offline_access) are added to it.
 	Scopes *scopes.Catalog
 
-	Tokens Tokens
+	Tokens       Tokens
+	Login        Login
+	Registration Registration
+
+	// Brand is how the pages look.
+	Brand web.Brand
 
 	// Logger receives operational messages and one event per request; nil
 	// discards. SecurityLog receives security events (failed client
@@ -70,7 +78,90 @@ type Tokens struct {
 	// KeyOverlap is how long before its time the next key is published, so
 	// that every verifier knows it when it starts to sign; default 24 hours.
 	KeyOverlap time.Duration
+
+	// CodeLifetime of authorization codes; default 1 minute, at most 10
+	// (RFC 6749 §4.1.2).
+	CodeLifetime time.Duration
+	// RefreshTokenLifetime is how long a grant lives without being used;
+	// default 30 days. Each refresh begins it anew.
+	RefreshTokenLifetime time.Duration
+	// RefreshReuseWindow is how long after its use a refresh token still gets
+	// the same successor, for clients whose processes share one token or that
+	// lost the answer. Zero: not at all. At most 10 minutes.
+	RefreshReuseWindow time.Duration
+	// RefreshOnlyOffline gives refresh tokens only to clients that ask for
+	// offline_access. By default every client that is registered for the
+	// refresh_token grant gets them.
+	RefreshOnlyOffline bool
 }
+
+// Login is how people sign in.
+type Login struct {
+	// NoPasswords turns local accounts' passwords off: people sign in by
+	// passkey or upstream.
+	NoPasswords bool
+	// Upstreams are OpenID providers that people may sign in with.
+	Upstreams []Upstream
+	// SessionLifetime is how long a browser stays signed in when it is not
+	// used; default 7 days. A session ends 30 days after it began in any case.
+	SessionLifetime time.Duration
+}
+
+// Upstream is an OpenID provider (OpenID Connect Core) that people may sign in
+// with. Who signs in for the first time gets an account.
+type Upstream struct {
+	ID           string // in paths: lower-case letters, digits and hyphens
+	Name         string // as people know it
+	Issuer       string // its issuer identifier
+	ClientID     string
+	ClientSecret string
+	Scopes       []string // besides openid; default profile and email
+	// AllowedDomains limits who may sign in to these domains of their
+	// verified e-mail addresses; empty means everybody the provider lets in.
+	AllowedDomains []string
+}
+
+// Registration is how clients become known by themselves.
+type Registration struct {
+	Dynamic   DynamicRegistration
+	Documents ClientDocuments
+}
+
+// DynamicRegistration is RFC 7591.
+type DynamicRegistration struct {
+	Enabled bool
+	// InitialAccessTokens are the SHA-256 of tokens that allow to register
+	// (RFC 7591 §3). With Required nobody registers without one.
+	InitialAccessTokens [][]byte
+	Required            bool
+	// UnusedLifetime is how long a client that was never used is kept;
+	// default 24 hours.
+	UnusedLifetime time.Duration
+	// PerAddress is how many clients one address may register in an hour;
+	// default 20.
+	PerAddress int
+}
+
+// ClientDocuments are client ID metadata documents
+// (draft-ietf-oauth-client-id-metadata-document).
+type ClientDocuments struct {
+	Enabled bool
+	// AllowedHosts, when not empty, are the only hosts whose documents are
+	// read; DeniedHosts never are. A name that begins with a dot stands for all
+	// hosts below it.
+	AllowedHosts []string
+	DeniedHosts  []string
+	// AllowLoopback reads documents and keys from this machine too, by plain
+	// http as well; for development.
+	AllowLoopback bool
+	// RootCAs verifies the hosts' certificates; nil means the system's.
+	RootCAs *x509.CertPool
+}
+
+const (
+	maxCodeLifetime = 10 * time.Minute
+	maxReuseWindow  = 10 * time.Minute
+)
 
 // MaxAccessTokenLifetime bounds [Tokens.AccessTokenLifetime].
 const MaxAccessTokenLifetime = 24 * time.Hour
@@ -97,6 +188,11 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Scopes = catalog
 	}
+	catalog, err := withIdentity(c.Scopes)
+	if err != nil {
+		return c, err
+	}
+	c.Scopes = catalog
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +202,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
+	setDefault(&c.Login.SessionLifetime, 7*24*time.Hour)
+	setDefault(&c.Registration.Dynamic.UnusedLifetime, 24*time.Hour)
+	if c.Registration.Dynamic.PerAddress == 0 {
+		c.Registration.Dynamic.PerAddress = 20
+	}
 	return c, c.Tokens.fill()
 }
 
@@ -113,6 +214,8 @@ func (t *Tokens) fill() error {
 	setDefault(&t.AccessTokenLifetime, time.Hour)
 	setDefault(&t.KeyRotation, 30*24*time.Hour)
 	setDefault(&t.KeyOverlap, 24*time.Hour)
+	setDefault(&t.CodeLifetime, time.Minute)
+	setDefault(&t.RefreshTokenLifetime, 30*24*time.Hour)
 	if t.SigningAlg == "" {
 		t.SigningAlg = keys.ES256
 	}
@@ -121,6 +224,12 @@ func (t *Tokens) fill() error {
 		return fmt.Errorf("access token lifetime %s is not between 1s and %s", t.AccessTokenLifetime, MaxAccessTokenLifetime)
 	case t.KeyOverlap >= t.KeyRotation:
 		return fmt.Errorf("key overlap %s must be shorter than key rotation %s", t.KeyOverlap, t.KeyRotation)
+	case t.CodeLifetime < time.Second || t.CodeLifetime > maxCodeLifetime:
+		return fmt.Errorf("code lifetime %s is not between 1s and %s", t.CodeLifetime, maxCodeLifetime)
+	case t.RefreshTokenLifetime < t.AccessTokenLifetime:
+		return fmt.Errorf("refresh token lifetime %s must not be shorter than access token lifetime %s", t.RefreshTokenLifetime, t.AccessTokenLifetime)
+	case t.RefreshReuseWindow < 0 || t.RefreshReuseWindow > maxReuseWindow:
+		return fmt.Errorf("refresh reuse window %s is not between 0 and %s", t.RefreshReuseWindow, maxReuseWindow)
 	case !keys.Supported(t.SigningAlg):
 		return fmt.Errorf("signing algorithm %q is not one of %v", t.SigningAlg, keys.Algorithms())
 	}

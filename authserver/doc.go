@@ -3,9 +3,10 @@
 // It owns the protocol: client authentication (RFC 6749 §2.3, RFC 7523 §2.2),
 // the token endpoint with one file per grant type, access tokens as JWT
 // (RFC 9068) and as opaque references, resource indicators (RFC 8707),
-// introspection (RFC 7662), revocation (RFC 7009), the metadata documents
-// (RFC 8414, OpenID Connect Discovery) and the feed of revocations that
-// resource servers poll (RFC 8417, RFC 8936).
+// pushed requests (RFC 9126), devices (RFC 8628), ID tokens and userinfo (OpenID
+// Connect Core), introspection (RFC 7662), revocation (RFC 7009), the metadata
+// documents (RFC 8414, OpenID Connect Discovery) and the feed of revocations
+// that resource servers poll (RFC 8417, RFC 8936).
 //
 // A request travels one way: edge (limits, headers, one log event), parse
 // (params.go), decide (the endpoint or grant), one storage call, respond

@@ -18,6 +18,9 @@ type endpointFunc func(w http.ResponseWriter, r *http.Request, entry *logEntry) 
 // guard, the one error boundary and the one log entry.
 func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 	observe := s.metrics.duration(at.name)
+	if at.page() && at.method == http.MethodPost {
+		serve = s.fromOurPages(serve)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name, routine: at.routine}
 		ctx := withEntry(r.Context(), entry)
@@ -38,7 +41,11 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 				s.cfg.SecurityLog.WarnContext(ctx, "client authentication failed", "request_id", entry.requestID,
 					"endpoint", at.name, "client_id", entry.clientID, "remote_addr", r.RemoteAddr, "cause", entry.failure.logged())
 			}
-			if !answer.written {
+			switch {
+			case answer.written:
+			case at.page():
+				s.writeFailure(answer, entry, err)
+			default:
 				s.writeError(answer, entry.failure)
 			}
 		}
@@ -112,10 +119,10 @@ func allowAnyOrigin(h http.Header) {
 }
 
 // preflight answers what a browser asks before it lets a script call.
-func preflight(method string) endpointFunc {
+func preflight(methods []string) endpointFunc {
 	return func(w http.ResponseWriter, _ *http.Request, _ *logEntry) error {
 		h := w.Header()
-		h.Set("Access-Control-Allow-Methods", method)
+		h.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name")
 		h.Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)

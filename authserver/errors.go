@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-// Error codes of RFC 6749 §5.2, RFC 8707 §2 and RFC 8936 §2.4.4 that this
-// server answers.
+// Error codes of RFC 6749 §5.2, RFC 8707 §2, RFC 9101 §7 and RFC 8936 §2.4.4
+// that this server answers.
 const (
 	codeInvalidRequest       = "invalid_request"
 	codeInvalidClient        = "invalid_client"
@@ -21,6 +21,9 @@ const (
 	codeUnsupportedGrantType = "unsupported_grant_type"
 	codeInvalidScope         = "invalid_scope"
 	codeInvalidTarget        = "invalid_target"
+	codeInvalidRequestURI    = "invalid_request_uri"
+	codeInvalidToken         = "invalid_token"      // RFC 6750 §3.1
+	codeInsufficientScope    = "insufficient_scope" // same
 	codeAccessDenied         = "access_denied"
 	codeServerError          = "server_error"
 	codeUnavailable          = "temporarily_unavailable"
@@ -32,6 +35,7 @@ type oauthError struct {
 	status      int
 	code        string
 	description string
+	challenge   string // WWW-Authenticate; empty: Basic, on a 401
 	cause       error
 }
 

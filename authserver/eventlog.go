@@ -136,7 +136,9 @@ func (l *eventLog) position(seq int64) int {
 func (l *eventLog) advance(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.current = now
+	if now.After(l.current) { // polls may overlap
+		l.current = now
+	}
 	for seq, firstSeen := range l.recent {
 		if now.Sub(firstSeen) > storage.CommitWindow {
 			l.cursor = max(l.cursor, seq)
@@ -156,6 +158,30 @@ func (l *eventLog) append(ctx context.Context, e storage.Event) error {
 	l.take([]storage.Event{e}, time.Now()) // after the number was drawn
 	l.awaitReceivers(ctx, revocation{e, canonicalAll(e.Audience)})
 	return nil
+}
+
+// follow brings in the revocation that a step of the store has appended by
+// itself, and waits for the resource servers as append does.
+func (l *eventLog) follow(ctx context.Context, kind storage.EventKind, target string) error {
+	if err := l.poll(ctx, time.Now()); err != nil {
+		return err
+	}
+	if e, found := l.latest(kind, target); found {
+		l.awaitReceivers(ctx, e)
+	}
+	return nil
+}
+
+// latest returns the newest revocation of that kind and target.
+func (l *eventLog) latest(kind storage.EventKind, target string) (revocation, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range slices.Backward(l.events) {
+		if e.Kind == kind && e.Target == target {
+			return e, true
+		}
+	}
+	return revocation{}, false
 }
 
 // run follows the log until ctx ends.

@@ -50,11 +50,7 @@ func (g clientCredentials) PopulateTokenEndpointResponse(ctx context.Context, re
 	if !g.CanHandleTokenEndpointRequest(ctx, request) {
 		return fosite.ErrUnknownRequest
 	}
-	_, session, err := grantRequest(request)
-	if err != nil {
-		return err
-	}
-	return g.server.populate(session.issued, response)
+	return g.server.populate(request, response)
 }
 
 // grantScopes returns what a client gets of what it asks for: asking for a

@@ -17,19 +17,30 @@ const (
 	pathToken      = "/oauth/token"
 	pathIntrospect = "/oauth/introspect"
 	pathRevoke     = "/oauth/revoke"
+	pathPush       = "/oauth/par"
+	pathRegister   = "/oauth/register"
+	pathUserinfo   = "/oauth/userinfo"
+	pathDevice     = "/oauth/device"
 	pathEvents     = "/oauth/events"
-	pathHealth     = "/health"
-	pathReady      = "/ready"
+
+	pathDeviceAuthorization = "/oauth/device_authorization"
+
+	pathHealth = "/health"
+	pathReady  = "/ready"
 )
 
-// metadataDocument is the authorization server metadata of RFC 8414 §2, with
-// RFC 9728 §4 protected_resources and one member of ours for the feed.
+// metadataDocument is the authorization server metadata of RFC 8414 §2 and
+// OpenID Connect Discovery §3, with the members of the RFCs that are named
+// beside them and one of ours for the feed.
 type metadataDocument struct {
 	Issuer                   string   `json:"issuer"`
+	AuthorizationEndpoint    string   `json:"authorization_endpoint"`
 	TokenEndpoint            string   `json:"token_endpoint"`
 	JWKSURI                  string   `json:"jwks_uri"`
+	RegistrationEndpoint     string   `json:"registration_endpoint,omitempty"`
 	ScopesSupported          []string `json:"scopes_supported"`
 	ResponseTypesSupported   []string `json:"response_types_supported"`
+	ResponseModesSupported   []string `json:"response_modes_supported"`
 	GrantTypesSupported      []string `json:"grant_types_supported"`
 	TokenAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgs            []string `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -40,10 +51,24 @@ type metadataDocument struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	CodeChallengeMethods     []string `json:"code_challenge_methods_supported"`
-	ProtectedResources       []string `json:"protected_resources"`
-	SubjectTypesSupported    []string `json:"subject_types_supported"`
-	IDTokenSigningAlgs       []string `json:"id_token_signing_alg_values_supported"`
-	EventsEndpoint           string   `json:"gatehouse_events_endpoint"`
+
+	DeviceEndpoint     string   `json:"device_authorization_endpoint"`                  // RFC 8628 §4
+	PushEndpoint       string   `json:"pushed_authorization_request_endpoint"`          // RFC 9126 §5
+	PushRequired       bool     `json:"require_pushed_authorization_requests"`          // same
+	IssInResponse      bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	ProtectedResources []string `json:"protected_resources"`                            // RFC 9728 §4
+	ClientDocuments    bool     `json:"client_id_metadata_document_supported"`          // CIMD §5
+
+	UserinfoEndpoint      string   `json:"userinfo_endpoint"`
+	SubjectTypesSupported []string `json:"subject_types_supported"`
+	IDTokenSigningAlgs    []string `json:"id_token_signing_alg_values_supported"`
+	ClaimsSupported       []string `json:"claims_supported"`
+	ClaimsParameter       bool     `json:"claims_parameter_supported"`
+	RequestParameter      bool     `json:"request_parameter_supported"`
+	RequestURIParameter   bool     `json:"request_uri_parameter_supported"` // of foreign ones; pushed ones are
+	PromptValues          []string `json:"prompt_values_supported"`         // Initiating User Registration 1.0 §5
+
+	EventsEndpoint string `json:"gatehouse_events_endpoint"`
 }
 
 // newMetadata returns the document; it is the same at every well-known form.
@@ -51,6 +76,9 @@ type metadataDocument struct {
 func (s *Server) newMetadata() ([]byte, error) {
 	issuer := s.cfg.Issuer
 	confidential := []string{methodSecretBasic, methodSecretPost, methodPrivateKeyJWT}
+	// Clients with a metadata document are public, and look for "none" before
+	// they use one.
+	all := append(slices.Clone(confidential), methodNone)
 	algs := make([]string, 0, 4)
 	for _, alg := range assertionAlgs() {
 		algs = append(algs, string(alg))
@@ -59,42 +87,56 @@ func (s *Server) newMetadata() ([]byte, error) {
 	for _, r := range s.cfg.Resources {
 		resources = append(resources, r.Identifier)
 	}
-	return json.Marshal(metadataDocument{
+	document := metadataDocument{
 		Issuer:                   issuer,
+		AuthorizationEndpoint:    issuer + pathAuthorize,
 		TokenEndpoint:            issuer + pathToken,
 		JWKSURI:                  issuer + pathJWKS,
 		ScopesSupported:          s.cfg.Scopes.Names(),
-		ResponseTypesSupported:   []string{},
+		ResponseTypesSupported:   []string{"code"},
+		ResponseModesSupported:   []string{"query"},
 		GrantTypesSupported:      s.grantTypes(),
-		TokenAuthMethods:         confidential,
+		TokenAuthMethods:         all,
 		TokenAuthAlgs:            algs,
 		IntrospectionEndpoint:    issuer + pathIntrospect,
 		IntrospectionAuthMethods: confidential,
 		IntrospectionAuthAlgs:    algs,
 		RevocationEndpoint:       issuer + pathRevoke,
-		RevocationAuthMethods:    append(slices.Clone(confidential), methodNone),
+		RevocationAuthMethods:    all,
 		RevocationAuthAlgs:       algs,
 		// MCP clients refuse a server that does not say so, for every grant.
 		CodeChallengeMethods:  []string{"S256"},
+		DeviceEndpoint:        issuer + pathDeviceAuthorization,
+		PushEndpoint:          issuer + pathPush,
+		IssInResponse:         true,
 		ProtectedResources:    resources,
+		ClientDocuments:       s.cfg.Registration.Documents.Enabled,
+		UserinfoEndpoint:      issuer + pathUserinfo,
 		SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs:    keys.Algorithms(),
-		EventsEndpoint:        issuer + pathEvents,
-	})
+		ClaimsSupported: []string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash",
+			"name", "preferred_username", "email", "email_verified",
+		},
+		PromptValues:   []string{"none", "login", "consent", "select_account"},
+		EventsEndpoint: issuer + pathEvents,
+	}
+	if s.cfg.Registration.Dynamic.Enabled {
+		document.RegistrationEndpoint = issuer + pathRegister
+	}
+	return json.Marshal(document)
 }
 
 // metadataPaths are all the places where clients look for the document of an
 // issuer with or without a path (RFC 8414 §3.1, OpenID Connect Discovery §4,
 // and what clients try besides).
 func metadataPaths(issuer *url.URL) []string {
+	plain := []string{pathMetadata, pathDiscovery}
 	path := issuer.EscapedPath()
 	if path == "" {
-		return []string{pathMetadata, pathDiscovery}
+		return plain
 	}
-	return []string{
-		pathMetadata + path, pathDiscovery + path,
-		path + pathMetadata, path + pathDiscovery,
-	}
+	return append(plain, pathMetadata+path, pathDiscovery+path, path+pathMetadata, path+pathDiscovery)
 }
 
 const publicCache = "public, max-age=300"

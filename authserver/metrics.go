@@ -16,6 +16,7 @@ type metrics struct {
 	tokenErrors    *prometheus.CounterVec
 	introspections *prometheus.CounterVec
 	revocations    *prometheus.CounterVec
+	loginFailures  prometheus.Counter
 	durations      *prometheus.HistogramVec
 }
 
@@ -33,12 +34,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		revocations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oauth_revocations_total", Help: "Revocations stored, by kind.",
 		}, []string{"kind"}),
+		loginFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "oauth_login_failures_total", Help: "Sign-ins of people that were refused.",
+		}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "oauth_request_duration_seconds", Help: "Time to answer, by endpoint.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"endpoint"}),
 	}
-	for _, c := range []prometheus.Collector{m.tokensIssued, m.tokenErrors, m.introspections, m.revocations, m.durations} {
+	for _, c := range []prometheus.Collector{m.tokensIssued, m.tokenErrors, m.introspections, m.revocations, m.loginFailures, m.durations} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
@@ -57,6 +61,8 @@ func (m *metrics) introspected(active bool) {
 }
 
 func (m *metrics) revoked(kind storage.EventKind) { m.revocations.WithLabelValues(string(kind)).Inc() }
+
+func (m *metrics) loginFailed() { m.loginFailures.Inc() }
 
 // duration returns the observer of one endpoint.
 func (m *metrics) duration(endpoint string) func(time.Duration) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,7 +29,9 @@ func (p params) resources() []string    { return p.form["resource"] }
 
 // parseParams reads the form of a POST once; nobody reads the body after it.
 // Parameters in the URL are not looked at (RFC 6749 §2.3.1 forbids them).
-func parseParams(r *http.Request) (params, error) {
+// Repeatable parameters, such as the checkboxes of a page, may come more than
+// once.
+func parseParams(r *http.Request, repeatable ...string) (params, error) {
 	contentTypes := r.Header.Values("Content-Type")
 	if len(contentTypes) != 1 {
 		return params{}, invalidRequest("Send the parameters as one application/x-www-form-urlencoded body.")
@@ -40,7 +43,7 @@ func parseParams(r *http.Request) (params, error) {
 	if err != nil {
 		return params{}, err
 	}
-	form, err := parseForm(string(body))
+	form, err := parseForm(string(body), repeatable...)
 	if err != nil {
 		return params{}, err
 	}
@@ -64,7 +67,7 @@ func readBody(r *http.Request) ([]byte, error) {
 }
 
 // parseForm decodes and checks an application/x-www-form-urlencoded string.
-func parseForm(body string) (url.Values, error) {
+func parseForm(body string, repeatable ...string) (url.Values, error) {
 	if strings.Count(body, "&") >= maxParams {
 		return nil, invalidRequest("The request has too many parameters.")
 	}
@@ -73,7 +76,7 @@ func parseForm(body string) (url.Values, error) {
 		return nil, invalidRequest("The form is not properly encoded.").because(err)
 	}
 	for name, values := range form {
-		if len(values) > 1 && name != "resource" {
+		if len(values) > 1 && name != "resource" && !slices.Contains(repeatable, name) {
 			return nil, invalidRequest("A parameter is repeated.")
 		}
 		if !clean(name) {

@@ -29,6 +29,12 @@ func (s *Server) newProvider(handlers ...fosite.TokenEndpointHandler) fosite.OAu
 type tokenSession struct {
 	fosite.DefaultSession
 	issued *issuedToken
+
+	// The rest is for the grants of people.
+	grant        storage.Grant
+	user         storage.User
+	refreshToken string
+	idToken      string
 }
 
 // Clone implements fosite.Session; a session is not shared.

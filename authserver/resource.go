@@ -15,7 +15,8 @@ import (
 // resource is a configured [Resource] prepared for use.
 type resource struct {
 	Resource
-	scopes scopes.Set // expanded; empty means all
+	canonical string
+	scopes    scopes.Set // expanded; empty means all
 }
 
 // target is the one resource a token is for.
@@ -44,7 +45,7 @@ func newResources(configured []Resource, catalog *scopes.Catalog) (map[string]*r
 		if r.TokenFormat == "" {
 			r.TokenFormat = storage.FormatJWT
 		}
-		resources[canonical] = &resource{Resource: r, scopes: catalog.Expand(scopes.Of(r.Scopes...))}
+		resources[canonical] = &resource{Resource: r, canonical: canonical, scopes: catalog.Expand(scopes.Of(r.Scopes...))}
 	}
 	return resources, nil
 }

@@ -18,13 +18,19 @@ type errorBody struct {
 // writeError answers with err. Every 401 carries a challenge (RFC 9110
 // §11.6.1; RFC 6749 §5.2 demands it after a failed Authorization header).
 func (s *Server) writeError(w http.ResponseWriter, err *oauthError) {
-	switch err.status {
-	case http.StatusUnauthorized:
+	switch {
+	case err.challenge != "":
+		w.Header().Set("WWW-Authenticate", err.challenge)
+	case err.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.cfg.Issuer+`", charset="UTF-8"`)
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	case err.status == http.StatusServiceUnavailable:
+		setRetryAfter(w)
 	}
 	writeJSON(w, err.status, errorBody{Error: err.code, ErrorDescription: err.description})
+}
+
+func setRetryAfter(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 }
 
 // writeJSON answers with body encoded; the edge has set the other headers.

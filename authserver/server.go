@@ -13,7 +13,9 @@ import (
 	"github.com/ory/fosite"
 
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/sealed"
 	"github.com/gatehouse-mcp/gatehouse/storage"
+	"github.com/gatehouse-mcp/gatehouse/web"
 )
 
 const (
@@ -32,6 +34,9 @@ type Server struct {
 	revoked   *revocations
 	log       *eventLog
 	keys      *keys.Ring
+	sealed    *sealed.Box
+	pages     *web.Pages
+	people    *people
 	provider  fosite.OAuth2Provider
 	metrics   *metrics
 	metadata  []byte
@@ -57,11 +62,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	cfg.Store = measured
 	s := &Server{
-		cfg: cfg, clients: newClients(cfg.Store, cfg.Scopes), tokens: newTokenCache(), revoked: newRevocations(),
+		cfg: cfg, clients: newClients(cfg), tokens: newTokenCache(), revoked: newRevocations(),
 		keysChanged: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	s.log = newEventLog(cfg.Store, s.apply, cfg.Logger)
-	s.provider = s.newProvider(clientCredentials{s})
+	s.provider = s.newProvider(clientCredentials{s}, authorizationCode{s}, refreshToken{s}, deviceCode{s})
 	for _, step := range []func(context.Context) error{s.prepare, s.open, s.wire} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("authserver: %w", err)
@@ -75,10 +80,19 @@ func (s *Server) prepare(context.Context) (err error) {
 	if s.issuer, err = url.Parse(s.cfg.Issuer); err != nil {
 		return err
 	}
+	if s.sealed, err = sealed.New(s.cfg.SealKeys); err != nil {
+		return err
+	}
+	if s.pages, err = web.New(s.issuer.EscapedPath(), s.cfg.Brand); err != nil {
+		return err
+	}
 	if s.resources, err = newResources(s.cfg.Resources, s.cfg.Scopes); err != nil {
 		return err
 	}
 	if s.metrics, err = newMetrics(s.cfg.Metrics); err != nil {
+		return err
+	}
+	if s.people, err = newPeople(s.cfg, s.issuer); err != nil {
 		return err
 	}
 	s.metadata, err = s.newMetadata()
@@ -127,7 +141,9 @@ func RotateKey(ctx context.Context, cfg Config, activateAt time.Time) (storage.K
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
 
 // grantTypes are the grant types served.
-func (s *Server) grantTypes() []string { return []string{grantClientCredentials} }
+func (s *Server) grantTypes() []string {
+	return []string{grantAuthorizationCode, grantRefreshToken, grantClientCredentials, grantDeviceCode}
+}
 
 func (s *Server) supportsGrant(name string) bool { return slices.Contains(s.grantTypes(), name) }
 
@@ -175,7 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) stop() {
 	close(s.stopping)
 	s.tokens.StopAllGoroutines()
-	s.clients.cache.StopAllGoroutines()
+	s.clients.stop()
 }
 
 // followKeys refreshes the signing keys when they have changed and each minute,

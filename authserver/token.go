@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ory/fosite"
-
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -17,10 +15,12 @@ import (
 // tokenResponse is the successful answer of RFC 6749 §5.1. The scope is always
 // there, because it may be less than what was asked for.
 type tokenResponse struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
-	Scope       string `json:"scope"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"` // OpenID Connect Core §3.1.3.3
 }
 
 // token is the token endpoint (RFC 6749 §3.2). It owns what all grant types
@@ -54,10 +54,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, entry *logEntry) 
 	entry.subject, entry.grantID, entry.jti = issued.subject, issued.grantID, issued.id
 	s.metrics.issued(grantType, issued.format())
 	writeJSON(w, http.StatusOK, tokenResponse{
-		AccessToken: response.GetAccessToken(),
-		TokenType:   response.GetTokenType(),
-		ExpiresIn:   int64(issued.expiresAt.Sub(issued.issuedAt) / time.Second),
-		Scope:       issued.scopes.String(),
+		AccessToken:  response.GetAccessToken(),
+		TokenType:    response.GetTokenType(),
+		ExpiresIn:    int64(issued.expiresAt.Sub(issued.issuedAt) / time.Second),
+		Scope:        issued.scopes.String(),
+		RefreshToken: session.refreshToken,
+		IDToken:      session.idToken,
 	})
 	return nil
 }
@@ -75,13 +77,9 @@ func (s *Server) newToken(ctx context.Context, c *client, to target, subject str
 	issuedAt := now.Truncate(time.Second)
 	t := &issuedToken{accessToken: accessToken{
 		clientID: c.ID, subject: subject, scopes: granted, audience: []string{to.audience},
-		issuedAt: issuedAt, expiresAt: issuedAt.Add(s.cfg.Tokens.AccessTokenLifetime),
+		issuedAt: issuedAt, expiresAt: issuedAt.Add(s.lifetime(c)),
 	}}
-	format := to.TokenFormat
-	if c.TokenFormat != "" {
-		format = c.TokenFormat
-	}
-	if format != storage.FormatOpaque {
+	if c.format(to) != storage.FormatOpaque {
 		t.id = randomID()
 		return t, nil
 	}
@@ -92,22 +90,6 @@ func (s *Server) newToken(ctx context.Context, c *client, to target, subject str
 		Hash: hash, ExpiresAt: t.expiresAt, IssuedAt: t.issuedAt,
 		ClientID: t.clientID, Subject: t.subject, GrantID: t.grantID, Scopes: t.scopes, Audience: t.audience,
 	})
-}
-
-// populate writes the token into fosite's response; after every storage call,
-// so that no signature is made for a request that fails.
-func (s *Server) populate(t *issuedToken, response fosite.AccessResponder) error {
-	token := t.opaque
-	if token == "" {
-		signed, err := s.keys.Sign(typeAccessToken, t.claims(s.cfg.Issuer), t.issuedAt)
-		if err != nil {
-			return err
-		}
-		token = signed
-	}
-	response.SetAccessToken(token)
-	response.SetTokenType("Bearer")
-	return nil
 }
 
 // randomID returns 128 random bits for a jti.

@@ -35,6 +35,12 @@ var strict = base64.RawURLEncoding.Strict()
 // EdDSA, and there is no signer to prepare for each key and type
 // (BenchmarkSign).
 func (r *Ring) Sign(typ string, claims any, now time.Time) (string, error) {
+	return r.SignByAlg(typ, func(string) any { return claims }, now)
+}
+
+// SignByAlg is [Ring.Sign] for claims that depend on the algorithm they are
+// signed with, as hashes in ID tokens do (OpenID Connect Core §3.1.3.6).
+func (r *Ring) SignByAlg(typ string, claims func(alg string) any, now time.Time) (string, error) {
 	k := r.snap.Load().signing(now)
 	if k == nil {
 		return "", ErrNoKey
@@ -42,7 +48,7 @@ func (r *Ring) Sign(typ string, claims any, now time.Time) (string, error) {
 	if typ == "" || strings.ContainsFunc(typ, notMediaType) {
 		return "", fmt.Errorf("keys: %q is not a media type", typ)
 	}
-	payload, err := json.Marshal(claims)
+	payload, err := json.Marshal(claims(k.Alg))
 	if err != nil {
 		return "", fmt.Errorf("keys: encode claims: %w", err)
 	}
