@@ -28,16 +28,17 @@ type clientCommand struct {
 // clientFields are the properties that create and update share; on update a
 // flag that is given replaces the value.
 type clientFields struct {
-	Name            string   `placeholder:"TEXT" help:"Name for people."`
-	Grant           []string `sep:"none" placeholder:"TYPE" help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token."`
-	Scope           string   `placeholder:"\"A B\"" help:"All scopes it may ask for."`
-	DefaultScope    string   `placeholder:"\"A B\"" help:"Scopes it gets when it asks for none; default all."`
-	Resource        []string `sep:"none" placeholder:"URL" help:"Resource it may get tokens for, repeatable."`
-	DefaultResource string   `placeholder:"URL" help:"Resource it gets when it names none and has several."`
-	RedirectURI     []string `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Redirect URI, exact, repeatable: https, or http on loopback."`
-	TokenFormat     string   `placeholder:"FORMAT" help:"jwt or opaque; default as the resource says."`
-	JWKS            string   `name:"jwks" placeholder:"FILE" help:"Public keys (RFC 7517) for private_key_jwt."`
-	Introspect      *bool    `negatable:"" help:"May introspect tokens of its resources and follow their revocations."`
+	Name            string         `placeholder:"TEXT" help:"Name for people."`
+	Grant           []string       `sep:"none" placeholder:"TYPE" help:"Grant type it may use, repeatable: client_credentials, authorization_code, refresh_token, urn:ietf:params:oauth:grant-type:device_code."`
+	Scope           string         `placeholder:"\"A B\"" help:"All scopes it may ask for."`
+	DefaultScope    string         `placeholder:"\"A B\"" help:"Scopes it gets when it asks for none; default all."`
+	Resource        []string       `sep:"none" placeholder:"URL" help:"Resource it may get tokens for, repeatable."`
+	DefaultResource string         `placeholder:"URL" help:"Resource it gets when it names none and has several."`
+	RedirectURI     []string       `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Redirect URI, exact, repeatable: https, or http on loopback."`
+	TokenFormat     string         `placeholder:"FORMAT" help:"jwt or opaque; default as the resource says."`
+	JWKS            string         `name:"jwks" placeholder:"FILE" help:"Public keys (RFC 7517) for private_key_jwt."`
+	TokenLifetime   *time.Duration `name:"access-token-lifetime" placeholder:"DURATION" help:"Lifetime of its access tokens, such as 8h; 0 leaves it to the server."`
+	Introspect      *bool          `negatable:"" help:"May introspect tokens of its resources and follow their revocations."`
 }
 
 type clientCreateCommand struct {
@@ -90,6 +91,9 @@ func (f clientFields) apply(c *storage.Client) error {
 	setList(&c.DefaultScopes, strings.Fields(f.DefaultScope))
 	if f.Introspect != nil {
 		c.Introspect = *f.Introspect
+	}
+	if f.TokenLifetime != nil {
+		c.AccessTokenLifetime = *f.TokenLifetime
 	}
 	if f.JWKS == "" {
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver"
 	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -19,6 +20,7 @@ const (
 	grantClientCredentials = "client_credentials"
 	grantAuthorizationCode = "authorization_code"
 	grantRefreshToken      = "refresh_token"
+	grantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628
 
 	methodBasic         = "client_secret_basic"
 	methodPost          = "client_secret_post"
@@ -48,8 +50,8 @@ func checkClient(c storage.Client, s settings.Settings) error {
 func checkClientID(c storage.Client, _ settings.Settings) error {
 	printable := !strings.ContainsFunc(c.ID, func(r rune) bool { return r <= ' ' || r > '~' })
 	switch {
-	case strings.HasPrefix(strings.ToLower(c.ID), "https://"):
-		return errors.New("--id must not begin with https://; such names belong to client metadata documents")
+	case strings.Contains(c.ID, "://"):
+		return errors.New("--id must not be a URL; such names belong to client metadata documents")
 	case !printable || len(c.ID) > maxClientID:
 		return fmt.Errorf("--id must be at most %d printable ASCII characters without space", maxClientID)
 	}
@@ -73,7 +75,7 @@ func checkAuthMethod(c storage.Client, _ settings.Settings) error {
 
 func checkGrants(c storage.Client, _ settings.Settings) error {
 	for _, grant := range c.GrantTypes {
-		if err := oneOf("--grant", grant, grantClientCredentials, grantAuthorizationCode, grantRefreshToken); err != nil {
+		if err := oneOf("--grant", grant, grantClientCredentials, grantAuthorizationCode, grantRefreshToken, grantDeviceCode); err != nil {
 			return err
 		}
 	}
@@ -85,8 +87,10 @@ func checkGrants(c storage.Client, _ settings.Settings) error {
 		return errors.New("authorization_code needs at least one --redirect-uri")
 	case !code && len(c.RedirectURIs) > 0:
 		return errors.New("--redirect-uri is for --grant authorization_code")
-	case !code && slices.Contains(c.GrantTypes, grantRefreshToken):
+	case !code && !slices.Contains(c.GrantTypes, grantDeviceCode) && slices.Contains(c.GrantTypes, grantRefreshToken):
 		return errors.New("refresh_token goes with --grant authorization_code; client_credentials needs none")
+	case c.AccessTokenLifetime < 0 || c.AccessTokenLifetime > authserver.MaxAccessTokenLifetime:
+		return fmt.Errorf("--access-token-lifetime must be between 0 and %s", authserver.MaxAccessTokenLifetime)
 	case len(c.GrantTypes) == 0 && !c.Introspect:
 		return errors.New("the client could do nothing; give it a --grant or --introspect")
 	}

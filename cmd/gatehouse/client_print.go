@@ -88,6 +88,10 @@ type clientInformation struct {
 	Resources             []string        `json:"resources,omitempty"`
 	DefaultResource       string          `json:"default_resource,omitempty"`
 	TokenFormat           string          `json:"token_format,omitempty"`
+	TokenLifetime         int64           `json:"access_token_lifetime,omitempty"` // seconds
+	Registration          string          `json:"registration,omitempty"`
+	JWKSURI               string          `json:"jwks_uri,omitempty"`
+	ClientURI             string          `json:"client_uri,omitempty"`
 	JWKS                  json.RawMessage `json:"jwks,omitempty"`
 	Introspect            bool            `json:"introspect,omitempty"`
 	Disabled              bool            `json:"disabled,omitempty"`
@@ -101,6 +105,7 @@ func registration(c storage.Client, secret string) clientInformation {
 		AuthMethod: c.AuthMethod, GrantTypes: append([]string{}, c.GrantTypes...), RedirectURIs: c.RedirectURIs,
 		Scope: strings.Join(c.Scopes, " "), DefaultScope: strings.Join(c.DefaultScopes, " "),
 		Resources: c.Resources, DefaultResource: c.DefaultResource, TokenFormat: string(c.TokenFormat),
+		TokenLifetime: int64(c.AccessTokenLifetime / time.Second), Registration: string(c.Registration), JWKSURI: c.JWKSURI, ClientURI: c.ClientURI,
 		JWKS: c.JWKS, Introspect: c.Introspect, Disabled: c.Disabled, UpdatedAt: c.UpdatedAt.UTC(),
 	}
 	if secret != "" {
@@ -137,6 +142,10 @@ func (p *process) printClient(asJSON bool, c storage.Client, secret string) erro
 	line("resources", strings.Join(c.Resources, " "))
 	line("default_resource", c.DefaultResource)
 	line("token_format", string(c.TokenFormat))
+	if c.AccessTokenLifetime > 0 {
+		line("access_token_lifetime", c.AccessTokenLifetime.String())
+	}
+	line("registration", string(c.Registration))
 	if c.Introspect {
 		line("introspect", "true")
 	}

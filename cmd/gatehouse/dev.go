@@ -106,6 +106,7 @@ func (c *devCommand) open(ctx context.Context, p *process, d *development) error
 		names += "-" + strings.ToLower(rand.Text()[:10])
 		s.Resources = append(s.Resources, settings.Resource{Identifier: resourceURL + "/other"})
 	}
+	weaken(s)
 	s.ResourceServer.Notes = filepath.Join(p.Data, "notes.json")
 
 	seal, err := c.devSealKeys(p, *s)
@@ -120,8 +121,13 @@ func (c *devCommand) open(ctx context.Context, p *process, d *development) error
 	if err != nil {
 		return storeError(errors.Join(err, store.Close()))
 	}
+	person, err := demoUser(ctx, store, names, seal[0])
+	if err != nil {
+		return storeError(errors.Join(err, store.Close()))
+	}
 	d.clients = clients
 	d.values = append([]variable{{"ISSUER", s.Issuer}, {"RESOURCE", s.Audience()}}, clients.variables()...)
+	d.values = append(d.values, person...)
 	if err := d.addAuthserver(ctx, *s, store, seal, issuer); err != nil {
 		return err
 	}

@@ -22,6 +22,13 @@ func devSettings() settings.Settings {
 	return s
 }
 
+// weaken relaxes what gets in the way of trying things out on one machine;
+// teach lists it.
+func weaken(s *settings.Settings) {
+	s.Registration.CIMD.AllowLoopback = true
+	s.Registration.DCR.PerAddress *= 100
+}
+
 // variable is one line of an env file.
 type variable struct{ name, value string }
 
@@ -50,12 +57,16 @@ Addresses and credentials are in %s. In another terminal:
   gatehouse token                                  # an access token
   gatehouse introspect "$(gatehouse token)"        # what it says
   gatehouse call tools/list                        # use it
+Give an MCP client the address %s and sign in as %s with the
+password in that file.
 
-!! NOT FOR PRODUCTION: plain HTTP without TLS; demo clients with every MCP scope,
-!! whose secrets anyone who can read %s has; the key that seals private keys lies
-!! beside the data. Only this machine can connect. See gatehouse serve for the rest.
+!! NOT FOR PRODUCTION: plain HTTP without TLS, so cookies without Secure; demo clients
+!! with every MCP scope and a demo account, whose secrets anyone who can read
+!! %s has; clients may describe themselves from this machine (metadata documents and
+!! keys on loopback) and register a hundred times as often; the key that seals private
+!! keys lies beside the data. Only this machine can connect. See gatehouse serve.
 
-`, d.settings.Issuer, d.settings.Audience(), d.envFile, sourced(d.envFile), d.envFile)
+`, d.settings.Issuer, d.settings.Audience(), d.envFile, sourced(d.envFile), d.settings.Audience(), d.values[len(d.values)-2].value, d.envFile)
 }
 
 // sourced is the argument with which a shell's dot command reads path: without

@@ -82,6 +82,9 @@ func (r *pair) addAuthserver(ctx context.Context, s settings.Settings, store sto
 			Identifier: resource.Identifier, Scopes: resource.Scopes, TokenFormat: resource.TokenFormat,
 		})
 	}
+	if err := peopleConfig(s, &cfg); err != nil {
+		return err
+	}
 	server, err := authserver.New(ctx, cfg)
 	if err != nil {
 		return storeError(err)
@@ -107,6 +110,8 @@ func tokensConfig(s settings.Settings) authserver.Tokens {
 	return authserver.Tokens{
 		AccessTokenLifetime: s.Tokens.AccessTokenLifetime, SigningAlg: s.Tokens.SigningAlg,
 		KeyRotation: s.Tokens.KeyRotation, KeyOverlap: s.Tokens.KeyOverlap,
+		CodeLifetime: s.Tokens.CodeLifetime, RefreshTokenLifetime: s.Tokens.RefreshTokenLifetime,
+		RefreshReuseWindow: s.Tokens.RefreshReuseWindow, RefreshOnlyOffline: s.Tokens.RefreshOnlyOffline,
 	}
 }
 

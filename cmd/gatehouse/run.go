@@ -21,6 +21,7 @@ type commandLine struct {
 	Demo       demoCommand       `cmd:"" help:"Show the whole life of a token, step by step, and check each step."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database schema up to date, or back."`
 	Client     clientCommand     `cmd:"" help:"Register, show and change OAuth clients."`
+	User       userCommand       `cmd:"" help:"Make, show and disable people's accounts."`
 	Token      tokenCommand      `cmd:"" help:"Get an access token with client credentials."`
 	Introspect introspectCommand `cmd:"" help:"Ask the authorization server about a token (RFC 7662)."`
 	Revoke     revokeCommand     `cmd:"" help:"Revoke tokens now, on every server."`

@@ -22,10 +22,14 @@ type Dependency struct {
 func Direct() map[string]Dependency {
 	servers := []string{"authserver", "resourceserver", "cmd"}
 	return map[string]Dependency{
+		"code.dny.dev/ssrf":                      {"fetches of what strangers name never reach inside our own network", []string{"authserver"}},
 		"github.com/MicahParks/jwkset":           {"an independent reader of our keys, in tests", servers},
 		"github.com/alecthomas/kong":             {"subcommands, flags and environment from struct tags", []string{"cmd"}},
+		"github.com/chromedp/cdproto":            {"its virtual authenticator, for passkeys", nil},
+		"github.com/chromedp/chromedp":           {"a real browser at the pages, in tests", nil},
 		"github.com/coreos/go-oidc/v3":           {"an independent verifier of our tokens, in tests", []string{"authserver"}},
 		"github.com/go-jose/go-jose/v4":          {"signing and verifying, with the algorithms fixed before parsing", servers},
+		"github.com/go-webauthn/webauthn":        {"passkeys", []string{"authserver"}},
 		"github.com/goccy/go-yaml":               {"the settings file: unknown keys are errors with line numbers", []string{"cmd"}},
 		"github.com/golang-migrate/migrate/v4":   {"schema versions", []string{"storage/postgres", "storage/sqlite", "migrations"}},
 		"github.com/gorilla/mux":                 {"routes and middleware at the edge", []string{"authserver", "cmd"}},
@@ -33,8 +37,10 @@ func Direct() map[string]Dependency {
 		"github.com/maypok86/otter/v2":           {"bounded caches whose loaders run once", servers},
 		"github.com/modelcontextprotocol/go-sdk": {"the MCP protocol and its transport", []string{"resourceserver", "cmd"}},
 		"github.com/ory/fosite":                  {"OAuth requests, responses, errors and dispatch", []string{"authserver"}},
+		"github.com/pquerna/otp":                 {"one-time passwords as second step, and their QR codes", []string{"authserver"}},
 		"github.com/prometheus/client_golang":    {"metrics", servers},
 		"github.com/rogpeppe/go-internal":        {"scripts as tests", nil},
+		"golang.org/x/crypto":                    {"argon2id for passwords", []string{"authserver"}},
 		"golang.org/x/oauth2":                    {"the token of the MCP client that gatehouse call is; an independent client in tests", []string{"authserver", "cmd"}},
 		"golang.org/x/sync":                      {"one flight for callers who ask the same", append(servers, "storage/postgres", "storage/sqlite")},
 		"golang.org/x/time":                      {"limits how often an unknown key is looked for", servers},

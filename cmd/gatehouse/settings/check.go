@@ -43,6 +43,9 @@ func (s Settings) check() Problems {
 	catalog := s.checkScopes(c)
 	s.checkResources(c, catalog)
 	s.Tokens.check(c)
+	s.Login.check(c)
+	s.Registration.check(c)
+	s.Brand.check(c)
 	s.ResourceServer.check(c, s, catalog)
 	c.oneOf("security_log.level", s.SecurityLog.Level, "debug", "info", "warn", "error")
 	return c.problems
@@ -123,6 +126,9 @@ func (s Settings) checkResources(c *checker, catalog *scopes.Catalog) {
 func (t Tokens) check(c *checker) {
 	c.oneOf("tokens.signing_alg", t.SigningAlg, "ES256", "EdDSA", "PS256", "RS256")
 	c.between("tokens.access_token_lifetime", t.AccessTokenLifetime, time.Second, 24*time.Hour)
+	c.between("tokens.code_lifetime", t.CodeLifetime, time.Second, 10*time.Minute)
+	c.between("tokens.refresh_token_lifetime", t.RefreshTokenLifetime, t.AccessTokenLifetime, 10*365*24*time.Hour)
+	c.between("tokens.refresh_reuse_window", t.RefreshReuseWindow, 0, 10*time.Minute)
 	c.between("tokens.key_rotation", t.KeyRotation, time.Minute, 10*365*24*time.Hour)
 	if t.KeyOverlap <= 0 || t.KeyOverlap >= t.KeyRotation {
 		c.fail("tokens.key_overlap", "must be shorter than key_rotation, and not 0")

@@ -18,7 +18,17 @@ func Defaults() Settings {
 			SigningAlg:          "ES256",
 			KeyRotation:         30 * 24 * time.Hour,
 			KeyOverlap:          24 * time.Hour,
+
+			CodeLifetime:         time.Minute,
+			RefreshTokenLifetime: 30 * 24 * time.Hour,
+			RefreshReuseWindow:   time.Minute,
 		},
+		Login: Login{Passwords: true, SessionLifetime: 7 * 24 * time.Hour},
+		Registration: Registration{
+			DCR:  DCR{Enabled: true, UnusedLifetime: 24 * time.Hour, PerAddress: 20},
+			CIMD: CIMD{Enabled: true},
+		},
+		Brand:       Brand{Name: "Gatehouse"},
 		SecurityLog: SecurityLog{Level: "info"},
 		ResourceServer: ResourceServer{
 			Listen:         "localhost:3001",

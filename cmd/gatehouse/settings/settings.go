@@ -53,6 +53,15 @@ type Settings struct {
 	// Tokens are the lifetimes and algorithms of tokens.
 	Tokens Tokens `yaml:"tokens"`
 
+	// Login is how people sign in.
+	Login Login `yaml:"login"`
+
+	// Registration is how clients become known by themselves.
+	Registration Registration `yaml:"registration"`
+
+	// Brand is how the pages look.
+	Brand Brand `yaml:"brand"`
+
 	// SecurityLog is where security events go: failed client authentication,
 	// refusals, revocations, key changes.
 	SecurityLog SecurityLog `yaml:"security_log"`
@@ -105,6 +114,18 @@ type Scope struct {
 type Tokens struct {
 	// AccessTokenLifetime is at most 24h.
 	AccessTokenLifetime time.Duration `yaml:"access_token_lifetime"`
+	// CodeLifetime of authorization codes; at most 10m.
+	CodeLifetime time.Duration `yaml:"code_lifetime"`
+	// RefreshTokenLifetime is how long a connected app that is not used stays
+	// connected; each refresh begins it anew.
+	RefreshTokenLifetime time.Duration `yaml:"refresh_token_lifetime"`
+	// RefreshReuseWindow is how long after its use a refresh token still gets
+	// the same successor, because clients lose answers and share tokens between
+	// processes; later it counts as stolen. 0s is strict, 10m the most.
+	RefreshReuseWindow time.Duration `yaml:"refresh_reuse_window"`
+	// RefreshOnlyOffline gives refresh tokens only to clients that ask for
+	// offline_access; many MCP clients never do.
+	RefreshOnlyOffline bool `yaml:"refresh_only_offline"`
 	// SigningAlg is ES256, EdDSA, PS256 or RS256.
 	SigningAlg string `yaml:"signing_alg"`
 	// KeyRotation is how long a key signs.
