@@ -142,6 +142,7 @@ type Clients interface {
 	// copy differs from the older one in anything but FetchedAt, FreshUntil and
 	// UpdatedAt it counts as a change: Revision increases and an
 	// [EventClientChanged] is appended. It returns what is stored then.
+	// ErrExists when a client of another kind has the id, which stays.
 	SaveDocument(ctx context.Context, c Client) (Client, error)
 
 	// Client returns the client, or ErrNotFound.

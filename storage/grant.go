@@ -161,7 +161,9 @@ type Grants interface {
 	//   - ErrNotFound: there is no such grant, it is revoked or has expired at
 	//     Now, it has no refresh tokens or is another client's, the token is
 	//     not authentic, the user is disabled, or the grant's resource is none
-	//     of Allowed. Nothing changes.
+	//     of Allowed. Nothing changes. (An authentic token of an earlier
+	//     generation of a grant that is revoked for refresh_reuse is ErrSpent
+	//     again; nothing changes either.)
 	//   - ErrScope, ErrResource: Scopes are not all of the grant's, or Resource
 	//     is another. Nothing changes, the token is not spent.
 	//   - ErrSpent: an authentic token of an earlier generation than the

@@ -42,7 +42,7 @@ type Sessions interface {
 	Session(ctx context.Context, hash [32]byte, now time.Time) (Session, User, error)
 
 	// TouchSession sets LastSeenAt to now and ExpiresAt. A session that is
-	// gone is no error.
+	// gone or has expired is no error and stays so.
 	TouchSession(ctx context.Context, hash [32]byte, expiresAt, now time.Time) error
 
 	// Sessions returns the user's sessions that have not expired at now, the

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -34,6 +35,7 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (storage.Cli
 			ON CONFLICT (client_id) DO UPDATE
 			SET (` + clientReplaced + `, updated_at, revision) = (` + clientValues + `, $34, older.revision +
 				(to_jsonb(older) - $36::text[] IS DISTINCT FROM to_jsonb(excluded) - $36::text[])::int)
+			WHERE older.registration = 'document'
 			RETURNING ` + clientColumns + `
 		), logged AS (
 			INSERT INTO event (kind, target, audience, created_at, expires_at)
@@ -47,6 +49,9 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (storage.Cli
 	err := s.do(ctx, "save client document", func(ctx context.Context) error {
 		return scan(s.pool.QueryRow(ctx, sql, clientArgs(c, c.CreatedAt, c.UpdatedAt, expires, same)...), clientFields(&saved))
 	}, expires)
+	if errors.Is(err, storage.ErrNotFound) {
+		return storage.Client{}, storage.ErrExists // a client of another kind
+	}
 	if err != nil {
 		return storage.Client{}, err
 	}

@@ -15,6 +15,7 @@ func documentTests() []test {
 		{"SaveDocument_AnythingElseIsAChange", saveDocumentChange},
 		{"SaveDocument_CreatedAtAndDisabledStay", saveDocumentStays},
 		{"SaveDocument_KeepsNothingOfTheCaller", saveDocumentKeepsNothing},
+		{"SaveDocument_ReplacesNoClientOfAnotherKind", saveDocumentOfAnother},
 		{"Race_SaveDocument_TheSameIsOneClientWithoutAChange", raceSaveDocumentSame},
 		{"Race_SaveDocument_EachChangeIsCountedAndTold", raceSaveDocumentChange},
 	}
@@ -52,6 +53,15 @@ func saveDocumentFirst(t *testing.T, db *database) {
 	given.Revision = 7
 	wantEqual(t, saveDocument(t, db, given), document())
 	wantKinds(t, events(t, db.ctx, db, now()))
+}
+
+func saveDocumentOfAnother(t *testing.T, db *database) {
+	operators := client(documentURL)
+	operators.Registration = storage.RegisteredByOperator
+	must(t, db.CreateClient(db.ctx, operators))
+	_, err := db.SaveDocument(db.ctx, document())
+	wantErr(t, err, storage.ErrExists)
+	wantClient(t, db, operators)
 }
 
 func saveDocumentSame(t *testing.T, db *database) {
