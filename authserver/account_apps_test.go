@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"context"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -62,7 +63,7 @@ func (b *browser) grants() []string {
 
 func accountPosts() []string {
 	return []string{
-		"/account/disconnect", "/account/restore", "/account/narrow", "/account/sessions/end", "/account/security/passkeys",
+		"/account/disconnect", "/account/restore", "/account/narrow", "/account/sessions/end",
 		"/account/security/passkeys/remove", "/account/security/password", "/account/security/second-factor",
 		"/account/security/second-factor/begin", "/account/security/second-factor/remove", "/account/security/recovery-codes",
 	}
@@ -218,6 +219,59 @@ func TestAccount_Disconnect_NothingToUndo(t *testing.T) {
 	}
 	if w.active("rs", rs, tokens.str("access_token")) {
 		t.Error("the token is still good")
+	}
+}
+
+// late lets something happen between the beginning of a revocation and its
+// statement.
+type late struct {
+	storage.Store
+	meanwhile func()
+}
+
+func (l *late) RevokeGrant(ctx context.Context, id, userID, reason string, revoked storage.Event, now time.Time) error {
+	l.meanwhile()
+	return l.Store.RevokeGrant(ctx, id, userID, reason, revoked, now)
+}
+
+// A token that the app got while the revocation was on its way ends with it.
+func TestAccount_Disconnect_FasterRefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := &late{Store: migratedStore(t)}
+		w := newWorld(t, func(c *authserver.Config) { c.Store = slow })
+		w.app("app")
+		rs := w.client("rs", introspecting)
+		ada := w.as("ada")
+		first := ada.connect(ask("app"), "")
+		var second answer
+		slow.meanwhile = func() {
+			<-time.After(2 * time.Second)
+			second = w.refresh("app", first.str("refresh_token"))
+		}
+		ada.did("/account/disconnect", "grant", ada.grants()[0])
+		if second.Code != http.StatusOK || w.active("rs", rs, first.str("access_token")) || w.active("rs", rs, second.str("access_token")) {
+			t.Errorf("a token outlives it: %d %s", second.Code, second.Body)
+		}
+	})
+}
+
+// A card tells the device in our words, not in its own.
+func TestAccount_Apps_Device(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.app("app")
+	ada := w.as("ada")
+	request := ask("app")
+	fields := ada.authorize(request, "").fields()
+	fields.Set("decision", "allow")
+	r := form("/consent", fields)
+	r.Header.Set("User-Agent", firefox)
+	if a := w.exchange(request, ada.send(r).arrived(t, appURL).Get("code")); a.Code != http.StatusOK {
+		t.Fatalf("%d %s", a.Code, a.Body)
+	}
+	if a := ada.get("/account"); !a.has("<bdi>Firefox on Linux</bdi>") || a.has("Gecko") {
+		t.Error(a.Body)
 	}
 }
 

@@ -44,8 +44,8 @@ func markIn(text string, marks []mark) string {
 var product = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]{0,31})(?:/[!-~]{1,64})?(?: |$)`)
 
 // programName is a User-Agent in words, such as "Firefox on Linux" or "curl";
-// empty when it says nothing. Whoever sends it can claim to be anything, but not
-// write a text of their own.
+// empty when it says nothing. Whoever sends it can claim to be anything, but gets
+// in no more than one word.
 func programName(userAgent string) string {
 	text := userAgent[:min(len(userAgent), maxUserAgent)]
 	name, system := markIn(text, browserMarks()), markIn(text, systemMarks())

@@ -215,7 +215,7 @@ func TestAccount_Security_ChangedSomewhereElse(t *testing.T) {
 	}
 }
 
-func passkey(user, id string) storage.Passkey {
+func storedPasskey(user, id string) storage.Passkey {
 	return storage.Passkey{ID: []byte(id), UserID: user, Name: "Key " + id, PublicKey: []byte("cose"), AAGUID: bytes.Repeat([]byte{0}, 16), CreatedAt: time.Now()}
 }
 
@@ -225,7 +225,7 @@ func TestAccount_Passkeys_Removed(t *testing.T) {
 	w := newWorld(t)
 	w.user("ada")
 	w.user("bob")
-	for _, p := range []storage.Passkey{passkey("ada", "one"), passkey("ada", "two"), passkey("bob", "three")} {
+	for _, p := range []storage.Passkey{storedPasskey("ada", "one"), storedPasskey("ada", "two"), storedPasskey("bob", "three")} {
 		if err := w.store.CreatePasskey(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}

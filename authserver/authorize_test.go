@@ -210,7 +210,7 @@ func TestAuthorize_AS28_Headers(t *testing.T) {
 		"redirect": b.get("/oauth/authorize?" + ask("app").Encode()),
 	} {
 		h := a.Header()
-		if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "no-referrer" ||
+		if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "same-origin" ||
 			!strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", name, h)
 		}

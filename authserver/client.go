@@ -190,11 +190,8 @@ func ordinary(catalog *scopes.Catalog, set scopes.Set) scopes.Set {
 // forget drops a client whose record has changed.
 func (c *clients) forget(id string) { c.cache.Invalidate(id) }
 
-// stop ends what the caches do in the background.
+// stop ends what is done in the background.
 func (c *clients) stop() {
 	c.cache.StopAllGoroutines()
-	c.documents.refused.StopAllGoroutines()
-	c.keySets.sets.StopAllGoroutines()
-	c.logos.stop()
-	c.quota.stop()
+	c.logos.cancel()
 }

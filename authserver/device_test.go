@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,6 +49,16 @@ func (w *world) polls(deviceCode, want string) {
 func (b *browser) enter(userCode string) answer {
 	b.t.Helper()
 	return b.follow(b.submit("/oauth/device", values("user_code", userCode)), "")
+}
+
+// mistypes types codes that are wrong.
+func (b *browser) mistypes(codes ...string) {
+	b.t.Helper()
+	for _, code := range codes {
+		if a := b.enter(code); a.Code != http.StatusBadRequest {
+			b.t.Fatalf("%q: %d %s", code, a.Code, a.Body)
+		}
+	}
 }
 
 var userCodePattern = regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`)
@@ -152,16 +163,8 @@ func TestDevice_RFC8628_5_1_GuessingIsSlow(t *testing.T) {
 		w.app("tv", onDevices)
 		ada := w.as("ada")
 		code := w.device("tv").str("user_code")
-		for _, malformed := range []string{"", "BCDF", "BCDF-GHJKL", "BCDF-GHJA", "BCDF-GHJ1", "ＢＣＤＦ-GHJK"} {
-			if a := ada.enter(malformed); a.Code != http.StatusBadRequest {
-				t.Errorf("%q: %d", malformed, a.Code)
-			}
-		}
-		for range 9 {
-			if a := ada.enter("BBBB-BBBB"); a.Code != http.StatusBadRequest {
-				t.Fatalf("wrong code: %d", a.Code)
-			}
-		}
+		ada.mistypes("", "BCDF", "BCDF-GHJKL", "BCDF-GHJA", "BCDF-GHJ1", "ＢＣＤＦ-GHJK") // no tries
+		ada.mistypes(slices.Repeat([]string{"BBBB-BBBB"}, 9)...)
 		if a := ada.enter(strings.ToLower(strings.ReplaceAll(code, "-", " "))); a.Code != http.StatusOK || !strings.Contains(a.Body.String(), `value="allow"`) {
 			t.Fatalf("right code, tenth try: %d %s", a.Code, a.Body)
 		}

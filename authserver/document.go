@@ -40,7 +40,7 @@ type documents struct {
 	store   storage.Clients
 	fetcher *cimd.Fetcher
 	slots   chan struct{}
-	refused *otter.Cache[string, error]
+	refused *otter.Cache[string, dated[error]]
 	logger  *slog.Logger
 }
 
@@ -54,11 +54,18 @@ func newDocuments(cfg Config, fetcher *cimd.Fetcher) *documents {
 	return &documents{
 		cfg: cfg.Registration.Documents, unused: cfg.Registration.Dynamic.UnusedLifetime,
 		store: cfg.Store, fetcher: fetcher, slots: make(chan struct{}, maxFetches), logger: cfg.Logger,
-		refused: otter.Must(&otter.Options[string, error]{
-			MaximumSize: refusedSize, ExpiryCalculator: otter.ExpiryWriting[string, error](documentRetry),
-		}),
+		refused: otter.Must(&otter.Options[string, dated[error]]{MaximumSize: refusedSize}),
 	}
 }
+
+// dated is a value of some time ago. Caches of such, bounded by their size
+// alone, need nobody who goes through them.
+type dated[V any] struct {
+	value V
+	at    time.Time
+}
+
+func (d dated[V]) younger(than time.Duration) bool { return time.Since(d.at) < than }
 
 // noDocument says why a client_id that is a URL is that of no client; it is
 // storage.ErrNotFound.
@@ -109,8 +116,8 @@ func (d *documents) client(ctx context.Context, id string) (storage.Client, erro
 
 // fetch returns the client as its host describes it now.
 func (d *documents) fetch(ctx context.Context, id string, known storage.Client) (storage.Client, error) {
-	if err, refused := d.refused.GetIfPresent(id); refused {
-		return storage.Client{}, err
+	if last, refused := d.refused.GetIfPresent(id); refused && last.younger(documentRetry) {
+		return storage.Client{}, last.value
 	}
 	ctx, cancel := context.WithTimeout(ctx, cimd.Timeout)
 	defer cancel()
@@ -122,7 +129,7 @@ func (d *documents) fetch(ctx context.Context, id string, known storage.Client) 
 	}
 	metadata, freshFor, err := d.fetcher.Document(ctx, id)
 	if err != nil {
-		d.refused.Set(id, noDocument{err})
+		d.refused.Set(id, dated[error]{noDocument{err}, time.Now()})
 		return storage.Client{}, noDocument{err}
 	}
 	record := described(metadata)

@@ -35,7 +35,6 @@ func TestKeySet_CLIENTS3_RotationByTheClock(t *testing.T) {
 	t.Cleanup(host.Close)
 	synctest.Test(t, func(t *testing.T) {
 		k := newKeySets(newFetcher(ClientDocuments{AllowLoopback: true}), slog.New(slog.DiscardHandler))
-		defer k.sets.StopAllGoroutines()
 		has := func(id string) bool {
 			keys := k.find(t.Context(), host.URL+"/jwks", id, time.Now())
 			return len(keys) == 1 && keys[0].KeyID == id
@@ -92,7 +91,7 @@ func TestLogo_IsFetchedAhead(t *testing.T) {
 	}))
 	t.Cleanup(host.Close)
 	l := newLogos(newFetcher(ClientDocuments{AllowLoopback: true}), slog.New(slog.DiscardHandler))
-	t.Cleanup(l.stop)
+	t.Cleanup(l.cancel)
 	s := &Server{clients: &clients{logos: l}}
 	of := func(path string, how storage.Registration) string {
 		return s.logo(&client{Client: storage.Client{LogoURI: host.URL + path, Registration: how}})

@@ -37,7 +37,7 @@ type keySets struct {
 
 func newKeySets(fetcher *cimd.Fetcher, logger *slog.Logger) *keySets {
 	return &keySets{fetcher: fetcher, logger: logger, sets: otter.Must(&otter.Options[string, *keySet]{
-		MaximumSize: keySetsSize, ExpiryCalculator: otter.ExpiryAccessing[string, *keySet](keySetStale),
+		MaximumSize: keySetsSize,
 	})}
 }
 

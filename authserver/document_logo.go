@@ -24,7 +24,7 @@ const (
 type logos struct {
 	fetcher *cimd.Fetcher
 	logger  *slog.Logger
-	cache   *otter.Cache[string, string] // by logo_uri; empty: none, or under way
+	cache   *otter.Cache[string, dated[string]] // by logo_uri; empty: none, or under way
 	slots   chan struct{}
 	ctx     context.Context // of what is under way; stop ends it
 	cancel  context.CancelFunc
@@ -33,9 +33,9 @@ type logos struct {
 func newLogos(fetcher *cimd.Fetcher, logger *slog.Logger) *logos {
 	l := &logos{fetcher: fetcher, logger: logger, slots: make(chan struct{}, maxLogos)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.cache = otter.Must(&otter.Options[string, string]{
-		MaximumWeight: logosBytes, ExpiryCalculator: otter.ExpiryWriting[string, string](logoTTL),
-		Weigher: func(uri, picture string) uint32 { return uint32(len(uri) + len(picture)) }, //nolint:gosec // below 100 KiB
+	l.cache = otter.Must(&otter.Options[string, dated[string]]{
+		MaximumWeight: logosBytes,
+		Weigher:       func(uri string, logo dated[string]) uint32 { return uint32(len(uri) + len(logo.value)) }, //nolint:gosec // below 100 KiB
 	})
 	return l
 }
@@ -52,24 +52,21 @@ func (s *Server) logo(c *client) string {
 }
 
 func (l *logos) get(uri string) string {
-	picture, known := l.cache.GetIfPresent(uri)
-	if known || l.ctx.Err() != nil {
-		return picture
+	logo, known := l.cache.GetIfPresent(uri)
+	if (known && logo.younger(logoTTL)) || l.ctx.Err() != nil {
+		return logo.value
 	}
 	select {
 	case l.slots <- struct{}{}:
 	default:
-		return ""
+		return logo.value
 	}
-	if _, first := l.cache.SetIfAbsent(uri, ""); !first {
-		<-l.slots
-		return ""
-	}
+	l.cache.Set(uri, dated[string]{logo.value, time.Now()}) // so that the next one does not fetch it too
 	go func() {
 		defer func() { <-l.slots }()
 		l.fetch(uri)
 	}()
-	return ""
+	return logo.value
 }
 
 func (l *logos) fetch(uri string) {
@@ -78,10 +75,5 @@ func (l *logos) fetch(uri string) {
 		l.logger.InfoContext(l.ctx, "client's logo could not be fetched", "logo_uri", uri, "error", err)
 		return
 	}
-	l.cache.Set(uri, "data:"+mediaType+";base64,"+base64.StdEncoding.EncodeToString(picture))
-}
-
-func (l *logos) stop() {
-	l.cancel()
-	l.cache.StopAllGoroutines()
+	l.cache.Set(uri, dated[string]{"data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(picture), time.Now()})
 }

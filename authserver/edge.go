@@ -101,12 +101,13 @@ func guard(serve endpointFunc, w http.ResponseWriter, r *http.Request, entry *lo
 }
 
 // setHeaders sets what every answer carries: no cache may keep it (RFC 6749
-// §5.1), no browser may sniff, frame or refer it.
+// §5.1), no browser may sniff, frame or refer it. Within our own origin it may:
+// under no-referrer browsers send their forms with "Origin: null".
 func setHeaders(h http.Header, requestID string) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Request-Id", requestID)
 }

@@ -78,6 +78,12 @@ func TestCode_RFC7636_4_6_NoDowngrade(t *testing.T) {
 	if a := w.exchange(mine, code); a.str("error") != "invalid_grant" {
 		t.Errorf("another request's verifier: %d %s", a.Code, a.Body)
 	}
+	weak := request
+	weak.verifier = strings.Repeat("w", 42) // and its challenge is right
+	weak.Set("code_challenge", challenge(weak.verifier))
+	if a := w.exchange(weak, b.code(weak, "")); a.str("error") != "invalid_grant" {
+		t.Errorf("a verifier that can be guessed: %d %s", a.Code, a.Body)
+	}
 	for _, absent := range []string{"code_challenge", "code_challenge_method"} {
 		if got := b.authorize(ask("app", absent, ""), "").arrived(t, appURL); got.Get("error") != "invalid_request" {
 			t.Errorf("without %s: %v", absent, got)

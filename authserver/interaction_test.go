@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,14 +71,14 @@ func TestInteraction_OIDC_3_1_2_1_Reauthentication(t *testing.T) {
 		w.app("app")
 		b := w.as("ann")
 		b.connect(ask("app"), "")
-		<-time.After(10 * time.Minute)
+		<-time.After(2 * time.Minute)
 		for _, test := range []struct {
 			pairs []string
 			login bool
 		}{
 			{[]string{}, false},
-			{[]string{"max_age", "601"}, false},
-			{[]string{"max_age", "599"}, true},
+			{[]string{"max_age", "121"}, false},
+			{[]string{"max_age", "119"}, true},
 			{[]string{"max_age", "0"}, true},
 			{[]string{"max_age", "99999999999999"}, false},
 			{[]string{"prompt", "login"}, true},
@@ -167,9 +168,14 @@ func TestInteraction_ExpiresAndLosesItsClient(t *testing.T) {
 		w.app("app")
 		b := w.as("ann")
 		page := b.authorize(ask("app"), "")
-		<-time.After(31 * time.Minute)
-		expectPage(t, "expired", b.decide(page, "allow"))
-		page = b.authorize(ask("app"), "")
+		old := storage.Interaction{
+			Hash: sha256.Sum256([]byte("old")), Browser: sha256.Sum256([]byte(b.cookies["__Host-gatehouse-browser"])),
+			ClientID: "app", RedirectURI: appURL, MaxAge: -1, CreatedAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now(),
+		}
+		if err := w.store.CreateInteraction(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
+		expectPage(t, "expired", b.get("/consent?interaction=old"))
 		w.changeClient("app", redirects("https://moved.example/"))
 		<-time.After(time.Second)
 		for _, decision := range []string{"allow", "deny"} {

@@ -19,7 +19,7 @@ func TestQuirk_Q01_ConcurrentRefreshGetsOneSuccessor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := migratedStore(t)
-		shared := func(c *authserver.Config) { c.Store, c.Tokens.RefreshReuseWindow = store, 5*time.Minute }
+		shared := func(c *authserver.Config) { c.Store, c.Tokens.RefreshReuseWindow = store, 2*time.Minute }
 		replicas := []*world{newWorld(t, shared), newWorld(t, shared)}
 		w := replicas[0]
 		w.app("app")
@@ -31,7 +31,7 @@ func TestQuirk_Q01_ConcurrentRefreshGetsOneSuccessor(t *testing.T) {
 			racers.Go(func() { answers[i] = replicas[i%2].refresh("app", token) })
 		}
 		racers.Wait()
-		<-time.After(5 * time.Minute)
+		<-time.After(2 * time.Minute)
 		answers[0] = w.refresh("app", token)
 		successor := answers[1].str("refresh_token")
 		for _, a := range answers {

@@ -91,21 +91,21 @@ func (s *Server) enrol(w http.ResponseWriter, r *http.Request, record storage.Cl
 	}
 	s.clients.quota.remember(registered)
 	s.cfg.SecurityLog.InfoContext(r.Context(), "client registered", "request_id", entryFrom(r.Context()).requestID, "client_id", registered.ID,
-		"again", registered.ID != record.ID, "auth_method", registered.AuthMethod, "redirect_uris", registered.RedirectURIs, "remote_addr", r.RemoteAddr)
+		"again", registered.ID != record.ID, "client_name", registered.Name, "auth_method", registered.AuthMethod, "remote_addr", r.RemoteAddr)
 	return registered, nil
 }
 
 // registeredLately returns the client with that fingerprint if it was stored
 // from here a moment ago and still is, or nil.
 func (s *Server) registeredLately(ctx context.Context, fingerprint []byte) *storage.Client {
-	known, lately := s.clients.quota.known.GetIfPresent(string(fingerprint))
-	if !lately {
+	known, found := s.clients.quota.known.GetIfPresent(string(fingerprint))
+	if !found || !known.younger(lately) {
 		return nil
 	}
-	if _, err := s.clients.get(ctx, known.ID); err != nil {
+	if _, err := s.clients.get(ctx, known.value.ID); err != nil {
 		return nil
 	}
-	return &known
+	return &known.value
 }
 
 // initialAccess reports whether the request has an initial access token (RFC

@@ -20,19 +20,15 @@ const (
 // not even a write.
 type registrationQuota struct {
 	perHour  int
-	limiters *otter.Cache[string, *rate.Limiter]  // by address
-	known    *otter.Cache[string, storage.Client] // by fingerprint, of the last minute
+	limiters *otter.Cache[string, *rate.Limiter]         // by address
+	known    *otter.Cache[string, dated[storage.Client]] // by fingerprint
 }
 
 func newRegistrationQuota(perHour int) *registrationQuota {
 	return &registrationQuota{
-		perHour: max(perHour, 1),
-		limiters: otter.Must(&otter.Options[string, *rate.Limiter]{
-			MaximumSize: quotaAddresses, ExpiryCalculator: otter.ExpiryAccessing[string, *rate.Limiter](time.Hour), // full again by then
-		}),
-		known: otter.Must(&otter.Options[string, storage.Client]{
-			MaximumSize: latelySize, ExpiryCalculator: otter.ExpiryWriting[string, storage.Client](lately),
-		}),
+		perHour:  max(perHour, 1),
+		limiters: otter.Must(&otter.Options[string, *rate.Limiter]{MaximumSize: quotaAddresses}),
+		known:    otter.Must(&otter.Options[string, dated[storage.Client]]{MaximumSize: latelySize}),
 	}
 }
 
@@ -52,11 +48,6 @@ func (q *registrationQuota) charge(address string, now time.Time) time.Duration 
 // remember keeps a client that others may register again.
 func (q *registrationQuota) remember(c storage.Client) {
 	if c.Fingerprint != nil {
-		q.known.Set(string(c.Fingerprint), c)
+		q.known.Set(string(c.Fingerprint), dated[storage.Client]{c, time.Now()})
 	}
-}
-
-func (q *registrationQuota) stop() {
-	q.limiters.StopAllGoroutines()
-	q.known.StopAllGoroutines()
 }

@@ -21,7 +21,7 @@ var ErrUsername = errors.New("a username has 1 to 128 bytes of printable charact
 // looked up: without space around it, in lower case. [ErrUsername].
 func CanonicalUsername(s string) (string, error) {
 	name := strings.ToLower(strings.TrimSpace(s))
-	if name == "" || len(name) > maxUsername || !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable) {
+	if name == "" || len(name) > maxUsername || !utf8.ValidString(s) || strings.ContainsFunc(name, unprintable) {
 		return "", ErrUsername
 	}
 	return name, nil
