@@ -105,6 +105,10 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, v visit, now
 	for _, p := range s.people.upstreams {
 		page.Upstreams = append(page.Upstreams, web.Upstream{ID: p.ID, Name: p.Name})
 	}
+	var err error
+	if page.Passkey, err = s.passkeyRequest(w, r, v, now); err != nil {
+		return err
+	}
 	document, err := s.pages.SignIn(page)
 	return writePage(w, status, document, err)
 }

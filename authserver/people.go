@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/passkey"
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/password"
 )
 
@@ -21,6 +22,7 @@ type people struct {
 	hasher    *password.Hasher
 	guesses   *guesses
 	upstreams []provider
+	party     *passkey.RelyingParty // nil: no passkeys
 }
 
 // newPeople prepares the ways to sign in.
@@ -32,7 +34,11 @@ func newPeople(cfg Config, issuer *url.URL) (*people, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &people{hasher: password.NewHasher(), guesses: newGuesses(), upstreams: upstreams}, nil
+	party, err := newParty(cfg, issuer.Hostname(), issuer.Scheme+"://"+issuer.Host)
+	if err != nil {
+		return nil, err
+	}
+	return &people{hasher: password.NewHasher(), guesses: newGuesses(), upstreams: upstreams, party: party}, nil
 }
 
 // peopleRoutes are those of sign-in, sign-out and the account.
@@ -40,6 +46,7 @@ func (s *Server) peopleRoutes() []route {
 	return append([]route{
 		{http.MethodGet, pathLogin, "page_login", 0, false, false, s.loginPage},
 		{http.MethodPost, pathLogin, "page_login", maxFormBytes, false, false, s.login},
+		{http.MethodPost, pathPasskey, "page_passkey", maxFormBytes, false, false, s.loginByPasskey},
 		{http.MethodGet, pathSecondFactor, "page_second_factor", 0, false, false, s.secondFactorPage},
 		{http.MethodPost, pathSecondFactor, "page_second_factor", maxFormBytes, false, false, s.secondFactor},
 		{http.MethodGet, pathUpstream + "{id}", "page_upstream", 0, false, false, s.upstreamCallback},
