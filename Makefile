@@ -12,6 +12,9 @@ FUZZTIME ?= 30s
 holds  = $(wildcard test/$(1)/*_test.go test/$(1)/*/*_test.go)
 go-test = $(if $(call holds,$(1)),$(2) go test -count=1 -timeout $(3) ./test/$(1)/...,@echo "test/$(1) holds no tests")
 
+# What the tests of a folder need from npm.
+node = $(patsubst %/package-lock.json,%/node_modules,$(wildcard test/$(1)/package-lock.json))
+
 # Runs a command with a throw-away Postgres, or with TEST_DATABASE_URL.
 PGRUN := go run ./test/pgtest/pgrun --
 
@@ -71,12 +74,12 @@ integration: need-cgo need-postgres ## Tests that use Postgres: storage suite, b
 	$(PGRUN) go test -race -shuffle=on -timeout 15m $$(.ci/packages postgres)
 
 .PHONY: e2e
-e2e: need-postgres ## The binary as a stranger would use it
+e2e: need-postgres $(call node,e2e) ## The binary as a stranger would use it, and the clients of others
 	go test -count=1 -timeout 15m -run '^(TestScript|TestDemo)' -v ./cmd/gatehouse
 	$(if $(call holds,e2e),$(call go-test,e2e,$(PGRUN),15m))
 
 .PHONY: conformance
-conformance: $(patsubst %/package-lock.json,%/node_modules,$(wildcard test/conformance/package-lock.json)) ## The official MCP suite
+conformance: $(call node,conformance) ## The official MCP suite
 	go test -tags conformance -count=1 -timeout 15m -v ./test/conformance/...
 
 .PHONY: browser

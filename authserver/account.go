@@ -71,6 +71,7 @@ func (s *Server) accountRoutes() []route {
 		path, name string
 		step       stepFunc
 	}{
+		{to.AddPasskey, "page_account_add_passkey", s.addPasskey},
 		{to.RemovePasskey, "page_account_remove_passkey", s.removePasskey},
 		{to.SetPassword, "page_account_password", s.setPassword},
 		{to.BeginSecondFactor, "page_account_begin_second_factor", s.beginEnrollment},

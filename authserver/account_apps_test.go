@@ -63,7 +63,7 @@ func (b *browser) grants() []string {
 
 func accountPosts() []string {
 	return []string{
-		"/account/disconnect", "/account/restore", "/account/narrow", "/account/sessions/end",
+		"/account/disconnect", "/account/restore", "/account/narrow", "/account/sessions/end", "/account/security/passkeys",
 		"/account/security/passkeys/remove", "/account/security/password", "/account/security/second-factor",
 		"/account/security/second-factor/begin", "/account/security/second-factor/remove", "/account/security/recovery-codes",
 	}

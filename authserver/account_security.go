@@ -33,7 +33,7 @@ func (s *Server) recently(serve ownerFunc) ownerFunc {
 }
 
 // fillSecurity lists the ways in which the user signs in.
-func (s *Server) fillSecurity(_ http.ResponseWriter, r *http.Request, o owner, page *web.Account) error {
+func (s *Server) fillSecurity(w http.ResponseWriter, r *http.Request, o owner, page *web.Account) error {
 	passkeys, err := s.cfg.Store.Passkeys(r.Context(), o.ID)
 	if err != nil {
 		return err
@@ -44,8 +44,10 @@ func (s *Server) fillSecurity(_ http.ResponseWriter, r *http.Request, o owner, p
 	page.HasPassword, page.SecondFactor, page.RecoveryCodes = o.PasswordHash != "", o.TOTPSecret != nil, len(o.RecoveryCodes)
 	if !o.recent() {
 		page.Confirm = pathLogin + "?again=1&return=" + sectionSecurity
+		return nil
 	}
-	return nil
+	page.AddPasskey, err = s.passkeyCreation(w, r, o.User, passkeys, page.Actions.AddPasskey, o.entry.start)
+	return err
 }
 
 // setPassword sets the owner's password and ends all other sessions. The
