@@ -23,6 +23,11 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, entry *logEntr
 	if err != nil {
 		return err
 	}
+	if p.SignedIn.Hash != [32]byte{} {
+		if err := s.touch(r.Context(), p.SignedIn, entry.start); err != nil {
+			return err
+		}
+	}
 	silent := slices.Contains(p.Prompt, promptNone)
 	switch {
 	case needsSignIn(p) && silent:

@@ -59,6 +59,9 @@ func (g refreshToken) HandleTokenEndpointRequest(ctx context.Context, request fo
 	case err != nil:
 		return err
 	}
+	if grant.CreatedAt.Before(c.CreatedAt) {
+		return invalidGrant(errors.New("granted to an earlier client of this client_id"))
+	}
 	granted := scopes.Of(rotation.Scopes...)
 	if len(granted) == 0 {
 		granted = scopes.Of(grant.Scopes...)

@@ -222,3 +222,25 @@ func TestRefresh_D5_NothingGrows(t *testing.T) {
 		t.Errorf("%d grants, %v", len(grants), err)
 	}
 }
+
+// A client id that is deleted and given away again inherits no grants.
+func TestRefresh_IsNotInheritedWithTheClientID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.app("app")
+		token := w.as("ann").connect(ask("app"), "").str("refresh_token")
+		now := time.Now()
+		err := w.store.DeleteClient(t.Context(), "app", storage.Event{
+			Kind: storage.EventClientRevoked, Target: "app", IssuedBefore: now, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		w.app("app")
+		if a := w.refresh("app", token); a.str("error") != "invalid_grant" {
+			t.Errorf("%d %s", a.Code, a.Body)
+		}
+	})
+}

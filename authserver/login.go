@@ -182,7 +182,7 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, entry *logEntry
 		return s.signIn(w, r, entry, user, methods, d)
 	}
 	entry.subject = user.ID
-	err := s.sealCookie(w, s.browser(w, r), cookiePending, pending{user.ID, user.Username, methods}, pendingLifetime, entry.start)
+	err := s.sealCookie(w, s.browser(w, r), cookiePending, pending{user.ID, user.Revision, user.Username, methods}, pendingLifetime, entry.start)
 	if err != nil {
 		return err
 	}

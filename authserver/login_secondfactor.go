@@ -26,6 +26,7 @@ const (
 // second. It is no session: nothing else looks at it.
 type pending struct {
 	UserID   string   `json:"u"`
+	Revision int64    `json:"r"` // a change of the account, say of its password, ends it
 	Username string   `json:"n"`
 	Methods  []string `json:"m"`
 }
@@ -83,7 +84,7 @@ func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request, entry *log
 	}
 	defer try.end()
 	user := try.User
-	if user.ID != who.UserID || user.Disabled || user.TOTPSecret == nil {
+	if user.ID != who.UserID || user.Revision != who.Revision || user.Disabled || user.TOTPSecret == nil {
 		s.setCookie(w, cookiePending, "", 0) // no longer who has proven the first
 		return seeOther(w, s.issuer.EscapedPath()+d.at(pathLogin))
 	}

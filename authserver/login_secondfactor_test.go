@@ -142,3 +142,15 @@ func TestSecondFactor_GoesOnWithTheInteraction(t *testing.T) {
 	wantAt(t, v.submit("/login/second-factor", "interaction", handle, "code", code()), "/consent?interaction="+handle)
 	wantPage(t, v.get("/consent?interaction="+handle), http.StatusOK, `value="allow"`)
 }
+
+func TestSecondFactor_PendingEndsWithAChangeOfTheAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	code, _ := w.guarded("ada")
+	v := w.visitor(issuer)
+	v.try("ada", goodPassword)
+	if _, err := w.store.UpdateUser(t.Context(), w.stored("ada"), nil, time.Now()); err != nil { // a new password, say
+		t.Fatal(err)
+	}
+	wantAt(t, v.submit(secondPage, "code", code()), "/login?return=account")
+}
