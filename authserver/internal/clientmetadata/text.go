@@ -54,7 +54,7 @@ func ParseURL(raw string) *url.URL {
 		return nil
 	case !strings.HasPrefix(raw, u.Scheme+"://"): // in lower case
 		return nil
-	case strings.HasSuffix(u.Host, ":") || strings.Contains(u.Host, "%"):
+	case strings.HasSuffix(u.Host, ":") || strings.Contains(u.Host, "%") || !printable(u.Host): // it may come decoded
 		return nil
 	}
 	if port := u.Port(); port != "" {
