@@ -138,9 +138,10 @@ type Clients interface {
 	RegisterClient(ctx context.Context, c Client) (Client, error)
 
 	// SaveDocument stores c, of kind RegisteredByDocument, whether or not there
-	// was such a client; CreatedAt and Disabled of an older copy stay. When the
-	// copy differs from the older one in anything but FetchedAt, FreshUntil and
-	// UpdatedAt it counts as a change: Revision increases and an
+	// was such a client; CreatedAt and Disabled of an older copy stay, and one
+	// that was used and so no longer expires stays that way. When the
+	// copy differs from the older one in anything but ExpiresAt, FetchedAt,
+	// FreshUntil and UpdatedAt it counts as a change: Revision increases and an
 	// [EventClientChanged] is appended. It returns what is stored then.
 	// ErrExists when a client of another kind has the id, which stays.
 	SaveDocument(ctx context.Context, c Client) (Client, error)

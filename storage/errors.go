@@ -17,16 +17,26 @@ var (
 	// ErrSpent says that a single-use value was used before.
 	ErrSpent = errors.New("storage: already used")
 
-	// ErrScope and ErrResource say that more was asked for than was granted.
-	ErrScope    = errors.New("storage: scope was not granted")
+	// ErrScope says that a scope was asked for that was not granted.
+	ErrScope = errors.New("storage: scope was not granted")
+
+	// ErrResource says the same of a resource.
 	ErrResource = errors.New("storage: resource was not granted")
 
-	// ErrPending, ErrSlowDown, ErrDenied and ErrExpired are the states of a
-	// device's request (RFC 8628 §3.5).
-	ErrPending  = errors.New("storage: not decided yet")
+	// ErrPending says that nobody has decided on a device's request yet (RFC
+	// 8628 §3.5, as the three that follow).
+	ErrPending = errors.New("storage: not decided yet")
+
+	// ErrSlowDown says that a device polled before its interval was over, which
+	// is longer from now on.
 	ErrSlowDown = errors.New("storage: polled too often")
-	ErrDenied   = errors.New("storage: denied")
-	ErrExpired  = errors.New("storage: expired")
+
+	// ErrDenied says that the person refused a device's request.
+	ErrDenied = errors.New("storage: denied")
+
+	// ErrExpired says that a device's request was not decided, or its decision
+	// not fetched, in time.
+	ErrExpired = errors.New("storage: expired")
 
 	// ErrUnavailable says that the engine could not be reached or could not
 	// answer in time. It is the only error that is worth a retry; servers

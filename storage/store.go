@@ -14,7 +14,7 @@ type Stats struct {
 
 // Store is what an engine offers. Consumers name the part they need; only the
 // wiring handles the whole.
-type Store interface {
+type Store interface { //nolint:interfacebloat // the parts are the interfaces; this is their sum
 	Clients
 	AccessTokens
 	Assertions

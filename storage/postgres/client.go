@@ -20,8 +20,9 @@ const (
 		application_type, client_uri, logo_uri, policy_uri, tos_uri, contacts, software_id, software_version,
 		registration, registration_token_hash, fingerprint, expires_at, fetched_at, fresh_until`
 
-	clientValues = `$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-		$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31`
+	clientValues = clientSaid + `, $29, $30, $31`
+	clientSaid   = `$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+		$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28`
 
 	// createClient may be followed by ON CONFLICT.
 	createClient = `INSERT INTO client (` + clientColumns + `) VALUES ($1, ` + clientValues + `, $32, 1, $33, $34)`

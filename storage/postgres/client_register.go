@@ -33,7 +33,8 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (storage.Cli
 			INSERT INTO client AS older (` + clientColumns + `)
 			SELECT $1, ` + clientValues + `, $32, 1, $33, $34 FROM (SELECT count(*) FROM older) AS locked
 			ON CONFLICT (client_id) DO UPDATE
-			SET (` + clientReplaced + `, updated_at, revision) = (` + clientValues + `, $34, older.revision +
+			SET (` + clientReplaced + `, updated_at, revision) = (` + clientSaid + `,
+				CASE WHEN older.expires_at IS NOT NULL THEN $29::timestamptz END, $30, $31, $34, older.revision +
 				(to_jsonb(older) - $36::text[] IS DISTINCT FROM to_jsonb(excluded) - $36::text[])::int)
 			WHERE older.registration = 'document'
 			RETURNING ` + clientColumns + `
@@ -43,7 +44,7 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (storage.Cli
 			WHERE revision > coalesce((SELECT revision FROM older), 1)
 		)
 		SELECT ` + clientColumns + ` FROM saved`
-	same := []string{"fetched_at", "fresh_until", "disabled", "revision", "created_at", "updated_at"}
+	same := []string{"expires_at", "fetched_at", "fresh_until", "disabled", "revision", "created_at", "updated_at"}
 	expires := c.UpdatedAt.Add(storage.ChangeLifetime)
 	var saved storage.Client
 	err := s.do(ctx, "save client document", func(ctx context.Context) error {

@@ -9,7 +9,7 @@ import (
 
 // interactionColumns in the order of [interactionFields], of a table i.
 const interactionColumns = `i.interaction_hash, i.browser_hash, i.client_id, i.redirect_uri, i.state, i.code_challenge,
-	i.scopes, i.resource, i.audience, i.token_format, i.nonce, i.prompt, coalesce(i.max_age, interval '-1 s'), i.login_hint,
+	i.scopes, i.resource, i.audience, i.token_format, i.nonce, i.prompt, coalesce(i.max_age, interval '-1 s') AS max_age, i.login_hint,
 	i.user_code, i.user_id, i.session_hash, i.created_at, i.expires_at`
 
 func interactionFields(i *storage.Interaction) []any {

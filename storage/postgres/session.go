@@ -37,7 +37,7 @@ func (s *Store) SignIn(ctx context.Context, n storage.Session, replaced, interac
 			INSERT INTO session (session_hash, user_id, methods, auth_time, created_at, last_seen_at, expires_at, user_agent, address)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM found
 		)
-		SELECT i.* FROM i`
+		SELECT ` + interactionColumns + ` FROM i`
 	args := []any{
 		n.Hash[:], n.UserID, orEmpty(n.Methods), n.AuthTime, n.CreatedAt, n.LastSeenAt, n.ExpiresAt, n.UserAgent, n.Address,
 		hashOrNull(replaced), hashOrNull(interaction),

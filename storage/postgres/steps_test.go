@@ -18,7 +18,7 @@ type step struct {
 
 // steps are all methods of the contract, each with something to do.
 func steps() []step {
-	return slices.Concat(tokenSteps(), signInSteps(), grantSteps(), deviceSteps(), clientSteps())
+	return slices.Concat(tokenSteps(), userSteps(), signInSteps(), grantSteps(), deviceSteps(), clientSteps())
 }
 
 func hash(name string) [32]byte { return sha256.Sum256([]byte(name)) }
@@ -116,10 +116,10 @@ func tokenSteps() []step {
 	}
 }
 
-func signInSteps() []step {
+func userSteps() []step {
 	upstream := storage.Identity{Issuer: "https://idp.example", Subject: "1"}
 	passkey := storage.Passkey{ID: []byte{1}, UserID: "u", CreatedAt: noon}
-	keys := [][32]byte{hash("b"), hash("a"), hash("b")}
+	recovery := hash("b")
 	return []step{
 		{"CreateUser", func(ctx context.Context, s *postgres.Store) error { return s.CreateUser(ctx, user("u"), upstream) }},
 		{"User", func(ctx context.Context, s *postgres.Store) error { _, err := s.User(ctx, "u"); return err }},
@@ -134,12 +134,12 @@ func signInSteps() []step {
 		{"ListUsers", func(ctx context.Context, s *postgres.Store) error { _, err := s.ListUsers(ctx, "", 9); return err }},
 		{"UpdateUser", func(ctx context.Context, s *postgres.Store) error {
 			u, revoked := user("u"), event("u")
-			u.Revision, u.RecoveryCodes = 1, column(keys[:1])
+			u.Revision, u.RecoveryCodes = 1, [][]byte{recovery[:]}
 			_, err := s.UpdateUser(ctx, u, &revoked, noon)
 			return err
 		}},
 		{"SpendRecoveryCode", func(ctx context.Context, s *postgres.Store) error {
-			return s.SpendRecoveryCode(ctx, "u", keys[0], noon)
+			return s.SpendRecoveryCode(ctx, "u", recovery, noon)
 		}},
 		{"CreatePasskey", func(ctx context.Context, s *postgres.Store) error { return s.CreatePasskey(ctx, passkey) }},
 		{"Passkeys", func(ctx context.Context, s *postgres.Store) error { _, err := s.Passkeys(ctx, "u"); return err }},
@@ -147,6 +147,12 @@ func signInSteps() []step {
 			return s.UsePasskey(ctx, passkey.ID, 1<<32-1, 255, noon)
 		}},
 		{"DeletePasskey", func(ctx context.Context, s *postgres.Store) error { return s.DeletePasskey(ctx, "u", passkey.ID) }},
+	}
+}
+
+func signInSteps() []step {
+	keys := [][32]byte{hash("b"), hash("a"), hash("b")}
+	return []step{
 		{"SignInAttempt", func(ctx context.Context, s *postgres.Store) error {
 			_, err := s.SignInAttempt(ctx, "name of u", keys, noon)
 			return err
@@ -183,15 +189,6 @@ func signInSteps() []step {
 			return err
 		}},
 	}
-}
-
-// column makes byte strings of hashes.
-func column(hashes [][32]byte) [][]byte {
-	var out [][]byte
-	for _, h := range hashes {
-		out = append(out, h[:])
-	}
-	return out
 }
 
 func grantSteps() []step {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -53,6 +54,9 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (saved stora
 			return storage.ErrExists
 		}
 		c.Disabled, c.Revision = older.Disabled, older.Revision
+		if older.ExpiresAt.IsZero() {
+			c.ExpiresAt = time.Time{}
+		}
 		if saved, err = updateClient(ctx, tx, c); err != nil {
 			return err
 		}
@@ -75,6 +79,6 @@ func (s *Store) SaveDocument(ctx context.Context, c storage.Client) (saved stora
 // sameDocument compares two copies as they were stored, but for when they were
 // fetched.
 func sameDocument(a, b storage.Client) bool {
-	a.FetchedAt, a.FreshUntil, a.UpdatedAt, a.Revision = b.FetchedAt, b.FreshUntil, b.UpdatedAt, b.Revision
+	a.ExpiresAt, a.FetchedAt, a.FreshUntil, a.UpdatedAt, a.Revision = b.ExpiresAt, b.FetchedAt, b.FreshUntil, b.UpdatedAt, b.Revision
 	return reflect.DeepEqual(a, b)
 }

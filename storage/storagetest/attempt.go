@@ -56,7 +56,7 @@ func signInAttemptUser(t *testing.T, db *database) {
 		must(t, err)
 		wantEqual(t, got, storage.SignInAttempt{User: user("u1"), Failures: make([]storage.Failures, 1)})
 	}
-	want := setDisabled(t, db, "u1", true)
+	want := setDisabled(t, db, true)
 	got, err := db.SignInAttempt(db.ctx, want.Username, nil, now())
 	must(t, err)
 	wantEqual(t, got.User, want)

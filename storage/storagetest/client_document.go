@@ -15,6 +15,7 @@ func documentTests() []test {
 		{"SaveDocument_AnythingElseIsAChange", saveDocumentChange},
 		{"SaveDocument_CreatedAtAndDisabledStay", saveDocumentStays},
 		{"SaveDocument_KeepsNothingOfTheCaller", saveDocumentKeepsNothing},
+		{"SaveDocument_WhatWasUsedDoesNotExpireAgain", saveDocumentUsed},
 		{"SaveDocument_ReplacesNoClientOfAnotherKind", saveDocumentOfAnother},
 		{"Race_SaveDocument_TheSameIsOneClientWithoutAChange", raceSaveDocumentSame},
 		{"Race_SaveDocument_EachChangeIsCountedAndTold", raceSaveDocumentChange},
@@ -52,6 +53,16 @@ func saveDocumentFirst(t *testing.T, db *database) {
 	given := document()
 	given.Revision = 7
 	wantEqual(t, saveDocument(t, db, given), document())
+	wantKinds(t, events(t, db.ctx, db, now()))
+}
+
+func saveDocumentUsed(t *testing.T, db *database) {
+	saveDocument(t, db, document()) // no longer expires
+	late := fetched(document(), time.Minute)
+	late.ExpiresAt = now().Add(time.Hour) // read before it was used
+	want := late
+	want.ExpiresAt, want.Revision = time.Time{}, 1
+	wantEqual(t, saveDocument(t, db, late), want)
 	wantKinds(t, events(t, db.ctx, db, now()))
 }
 

@@ -104,8 +104,8 @@ func pollClient(t *testing.T, db *database) {
 func pollPending(t *testing.T, db *database) {
 	settle(t, db)
 	startDevice(t, db, device("d1"))
-	for _, d := range []time.Duration{0, 5, 10, 16, 60, 65} {
-		wantPoll(t, db, poll("d1", d*time.Second), storage.ErrPending)
+	for _, second := range []int{0, 5, 10, 16, 60, 65} {
+		wantPoll(t, db, poll("d1", time.Duration(second)*time.Second), storage.ErrPending)
 	}
 	wantDevice(t, db, device("d1"))
 	wantNoGrantToken(t, db, poll("d1", 0).AccessToken)
@@ -215,7 +215,7 @@ func pollNotFound(t *testing.T, db *database) {
 func pollDisabled(t *testing.T, db *database) {
 	settle(t, db)
 	approved(t, db, device("d1"), approval("d1"))
-	setDisabled(t, db, "u1", true)
+	setDisabled(t, db, true)
 	wantPoll(t, db, poll("d1", time.Minute), storage.ErrNotFound)
 	wantNoGrant(t, db, "d1")
 	wantNoGrantToken(t, db, poll("d1", 0).AccessToken)

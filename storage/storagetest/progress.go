@@ -106,9 +106,9 @@ func progressNoSession(t *testing.T, db *database) {
 	wantEqual(t, ask(hash("unknown"), now()), want)
 	wantEqual(t, ask(short.Hash, short.ExpiresAt.Add(-time.Microsecond)).SignedIn, short)
 	wantEqual(t, ask(short.Hash, short.ExpiresAt), want)
-	setDisabled(t, db, "u1", true)
+	setDisabled(t, db, true)
 	wantEqual(t, ask(session("s1").Hash, now()), want)
-	setDisabled(t, db, "u1", false)
+	setDisabled(t, db, false)
 	wantEqual(t, ask(session("s1").Hash, now()).SignedIn, session("s1"))
 }
 

@@ -61,8 +61,8 @@ func windowFixed(t *testing.T, db *database) {
 	g := granted(t, db, "g1")
 	r := presented(g, 1, time.Minute)
 	want := wantRotation(t, db, r, rotatedBy(g, r))
-	for _, d := range []time.Duration{80, 100, 119} {
-		again := presented(g, 1, d*time.Second)
+	for _, second := range []int{80, 100, 119} {
+		again := presented(g, 1, time.Duration(second)*time.Second)
 		want = wantRotation(t, db, again, retriedBy(want, again))
 	}
 	wantReuse(t, db, want, presented(g, 1, 121*time.Second))

@@ -155,9 +155,9 @@ func sessionNotFound(t *testing.T, db *database) {
 func sessionDisabled(t *testing.T, db *database) {
 	signUp(t, db, "u1")
 	signIn(t, db, session("s1"))
-	setDisabled(t, db, "u1", true)
+	setDisabled(t, db, true)
 	wantNoSession(t, db, session("s1"))
-	setDisabled(t, db, "u1", false)
+	setDisabled(t, db, false)
 	wantSession(t, db, session("s1"))
 }
 

@@ -69,10 +69,10 @@ func wantUser(t *testing.T, db *database, want storage.User) {
 	wantEqual(t, got, want)
 }
 
-// setDisabled disables or enables a user and returns it.
-func setDisabled(t *testing.T, db *database, id string, disabled bool) storage.User {
+// setDisabled disables or enables u1 and returns it.
+func setDisabled(t *testing.T, db *database, disabled bool) storage.User {
 	t.Helper()
-	u, err := db.User(db.ctx, id)
+	u, err := db.User(db.ctx, "u1")
 	must(t, err)
 	u.Disabled = disabled
 	u, err = db.UpdateUser(db.ctx, u, nil, now())
