@@ -191,6 +191,13 @@ type Grants interface {
 	// appends nothing.
 	RevokeGrant(ctx context.Context, id, userID, reason string, revoked Event, now time.Time) error
 
+	// RevokeGrants revokes (reason operator) every grant in force that revoked
+	// covers: by its kind the grant, those of the client, of the subject or
+	// all, made until IssuedBefore; codes of theirs that are not redeemed yet
+	// come to nothing. It appends revoked, in the same statement and also when
+	// there is no such grant. A revocation of one token revokes no grant.
+	RevokeGrants(ctx context.Context, revoked Event, now time.Time) error
+
 	// RestoreGrant takes back a revocation by the user (reason user) that is
 	// not older than since. Access tokens revoked with it stay revoked.
 	// ErrNotFound when there is no such one.

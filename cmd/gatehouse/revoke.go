@@ -27,7 +27,8 @@ func (*revokeCommand) Help() string {
 	return "The revocation is written to the store, from where every running server learns of it within a second. No server need run now."
 }
 
-// Run appends the revocation to the event log.
+// Run revokes; with grants go their refresh tokens, so that nobody gets new
+// tokens without asking a person again.
 func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 	now := time.Now()
 	event, err := c.event(p.stdin, now)
@@ -35,7 +36,7 @@ func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
-		if event.Seq, err = store.AppendEvent(ctx, event); err != nil {
+		if err := store.RevokeGrants(ctx, event, now); err != nil {
 			return err
 		}
 		p.warnOfNobody(ctx, store, c.Client)

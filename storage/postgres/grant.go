@@ -79,6 +79,32 @@ func (s *Store) RevokeGrant(ctx context.Context, id, userID, reason string, revo
 	}, revoked.ExpiresAt)
 }
 
+// RevokeGrants implements [storage.Grants]. Codes are grants that were not made
+// yet.
+func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now time.Time) error {
+	covered, broad := map[storage.EventKind]string{
+		storage.EventGrantRevoked: "grant_id = $2", storage.EventClientRevoked: "client_id = $2",
+		storage.EventSubjectRevoked: "user_id = $2", storage.EventAllRevoked: "$2 = ''",
+	}[revoked.Kind]
+	if !broad {
+		covered = "false"
+	}
+	sql := `
+		WITH revoked AS (
+			UPDATE token_grant SET
+				revoked_at    = CASE WHEN created_at IS NOT NULL THEN $7::timestamptz END,
+				revoke_reason = CASE WHEN created_at IS NOT NULL THEN 'operator' END,
+				expires_at    = CASE WHEN created_at IS NOT NULL THEN expires_at ELSE least(expires_at, $7) END
+			WHERE ` + covered + ` AND revoked_at IS NULL AND (created_at IS NULL OR created_at <= $4)
+		)
+		INSERT INTO event (kind, target, audience, issued_before, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6)`
+	return s.do(ctx, "revoke grants", func(ctx context.Context) error {
+		_, err := s.pool.Exec(ctx, sql, append(eventArgs(revoked), now)...)
+		return err
+	}, revoked.ExpiresAt)
+}
+
 // RestoreGrant implements [storage.Grants].
 func (s *Store) RestoreGrant(ctx context.Context, id, userID string, since time.Time) error {
 	const sql = `

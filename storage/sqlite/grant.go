@@ -116,6 +116,33 @@ func (s *Store) RevokeGrant(ctx context.Context, id, userID, reason string, revo
 	return err
 }
 
+// RevokeGrants implements [storage.Grants].
+func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now time.Time) error {
+	covered := map[storage.EventKind]string{
+		storage.EventGrantRevoked: "grant_id = $1", storage.EventClientRevoked: "client_id = $1",
+		storage.EventSubjectRevoked: "user_id = $1", storage.EventAllRevoked: "$1 = ''",
+	}[revoked.Kind]
+	err := s.change(ctx, "revoke grants", func(ctx context.Context, tx *sql.Tx) error {
+		if covered != "" {
+			_, err := tx.ExecContext(ctx, `
+				UPDATE token_grant SET revoked_at = $2, revoke_reason = 'operator'
+				WHERE `+covered+` AND revoked_at IS NULL AND created_at <= $3`,
+				revoked.Target, instant(now), instant(revoked.IssuedBefore))
+			if err != nil {
+				return err
+			}
+			if _, err = tx.ExecContext(ctx, `DELETE FROM authorization_code WHERE `+covered+` AND spent_at IS NULL`, revoked.Target); err != nil {
+				return err
+			}
+		}
+		return appendEvent(ctx, tx, revoked)
+	})
+	if err == nil {
+		s.appended.ring()
+	}
+	return err
+}
+
 // RestoreGrant implements [storage.Grants].
 func (s *Store) RestoreGrant(ctx context.Context, id, userID string, since time.Time) error {
 	return s.change(ctx, "restore grant", func(ctx context.Context, tx *sql.Tx) error {

@@ -143,6 +143,9 @@ func grantCalls() []call {
 		{"RevokeGrant", func(ctx context.Context, s storage.Store) error {
 			return s.RevokeGrant(ctx, "living", "u1", "user", grantRevoked("living"), now())
 		}},
+		{"RevokeGrants", func(ctx context.Context, s storage.Store) error {
+			return s.RevokeGrants(ctx, broadly(storage.EventSubjectRevoked, "u1", now()), now())
+		}},
 		{"RestoreGrant", func(ctx context.Context, s storage.Store) error {
 			return s.RestoreGrant(ctx, "revoked", "u1", now())
 		}},

@@ -16,6 +16,7 @@ func revokeTests() []test {
 		{"RevokeGrant_ErrNotFound", revokeGrantNotFound},
 		{"RevokeGrant_AgainIsNoErrorAndChangesNothing", revokeGrantAgain},
 		{"RevokeGrant_OfAnybodyWithoutAUser", revokeGrantAny},
+		{"RevokeGrants_RevokesWhatTheEventCovers", revokeGrants},
 		{"RestoreGrant_TakesBackARevocationByTheUser", restoreGrant},
 		{"RestoreGrant_NotOlderThanSince", restoreGrantSince},
 		{"RestoreGrant_ErrNotFound", restoreGrantNotFound},
