@@ -17,7 +17,7 @@ import (
 func (p *Pages) functions() template.FuncMap {
 	return template.FuncMap{
 		"at": p.at, "clean": clean, "called": called, "initial": initial, "pageURI": pageURI, "image": p.image,
-		"wait": wait, "moment": newMoment, "groups": groups, "logo": func() string { return p.paths.Logo }, "hue": hue,
+		"wait": wait, "moment": newMoment, "groups": groups, "more": more, "logo": func() string { return p.paths.Logo }, "hue": hue,
 	}
 }
 

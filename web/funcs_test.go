@@ -12,7 +12,7 @@ func TestPageURI_OnlyHTTPSWithoutCredentials(t *testing.T) {
 	for uri, want := range map[string]string{
 		"https://app.example/terms?x=1": "https://app.example/terms?x=1", "HTTPS://app.example/": "https://app.example/",
 		"http://app.example/": "", "javascript:alert(1)": "", "data:text/html,x": "", "//app.example/": "", "/terms": "", "https:///x": "", "https:app.example": "",
-		"https://a@app.example/": "", "https://app.example/\x00": "", "": "", " https://app.example/": "",
+		"https://a@app.example/": "", "https://app.example/\x00": "", "": "", "\x20https://app.example/": "",
 	} {
 		if got := pageURI(uri); got != want {
 			t.Errorf("%q: got %q, want %q", uri, got, want)

@@ -20,14 +20,14 @@ var hostile = web.Client{
 func TestPages_HostileClientsAreHarmless(t *testing.T) {
 	t.Parallel()
 	pages := newPages(t)
-	app := apps[0]
+	app := apps()[0]
 	app.Client, app.Device = hostile, "\u202eD\x07"
 	listed := account("apps")
 	listed.Apps, listed.Disconnected = []web.App{app}, &app
 	for name, render := range map[string]func() (web.Document, error){
-		"sign in": func() (web.Document, error) { return pages.SignIn(web.SignIn{Form: form, Client: &hostile}) },
+		"sign in": func() (web.Document, error) { return pages.SignIn(web.SignIn{Form: form, Client: new(hostile)}) },
 		"second factor": func() (web.Document, error) {
-			return pages.SecondFactor(web.SecondFactor{Form: form, Client: &hostile})
+			return pages.SecondFactor(web.SecondFactor{Form: form, Client: new(hostile)})
 		},
 		"consent": func() (web.Document, error) {
 			return pages.Consent(consent(func(c *web.Consent) { c.Client = hostile }))
@@ -147,7 +147,7 @@ func TestAccount_TimesAreRelativeAndExact(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		exact := fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, used.Format(time.RFC3339), used.Format("2 January 2006, 15:04 UTC"), want)
+		exact := fmt.Sprintf(`<time datetime=%q title=%q>%s</time>`, used.Format(time.RFC3339), used.Format("2 January 2006, 15:04 UTC"), want)
 		if !bytes.Contains(got.HTML, []byte(exact)) {
 			t.Errorf("the page lacks %s:\n%s", exact, got.HTML)
 		}

@@ -1,5 +1,7 @@
 package web
 
+import "slices"
+
 // permissionGroup is a part of the list of permissions on the consent page.
 type permissionGroup struct {
 	Title       string
@@ -38,4 +40,10 @@ func groups(page Consent) []permissionGroup {
 		}
 	}
 	return shown
+}
+
+// more reports whether the client asks for what it has not got yet. Who only
+// connects again asks for nothing more.
+func more(page Consent) bool {
+	return page.Additional && slices.ContainsFunc(page.Permissions, func(p Permission) bool { return p.New })
 }

@@ -24,7 +24,7 @@ var (
 		RedirectHost: "claude.ai", PolicyURI: "https://claude.ai/privacy", TOSURI: "https://claude.ai/terms",
 	}
 	local    = web.Client{Name: "Notes Tool", RedirectHost: "127.0.0.1", Loopback: true}
-	passkey  = &web.PasskeyRequest{Action: "/passkey", Options: `{"publicKey":{"challenge":"AAEC"}}`}
+	passkey  = web.PasskeyRequest{Action: "/passkey", Options: `{"publicKey":{"challenge":"AAEC"}}`}
 	now      = time.Date(2026, 3, 14, 15, 9, 0, 0, time.UTC)
 	wrong    = web.Problem{Text: "That was wrong.", Wait: 90}
 	required = web.Permission{Scope: "mcp:read", Description: "Read resources", Required: true, Reason: "All else builds on it.", New: true}
@@ -36,11 +36,14 @@ var (
 		Narrow: "/a/narrow", EndSession: "/a/end", AddPasskey: "/passkey", RemovePasskey: "/a/unpasskey", SetPassword: "/a/password",
 		BeginSecondFactor: "/a/begin", RemoveSecondFactor: "/a/remove", RecoveryCodes: "/a/codes", SignOut: "/logout",
 	}
-	apps = []web.App{
+)
+
+func apps() []web.App {
+	return []web.App{
 		{Grant: "g1", Client: claude, Device: "Chrome", Resource: "Notes", ConnectedAt: now.AddDate(0, -2, 0), LastUsedAt: now.Add(-5 * time.Minute), Permissions: allThree},
 		{Grant: "g2", Client: local, Resource: "Notes", ConnectedAt: now},
 	}
-)
+}
 
 func consent(change func(*web.Consent)) web.Consent {
 	page := web.Consent{
@@ -55,7 +58,7 @@ func consent(change func(*web.Consent)) web.Consent {
 
 func account(section string) web.Account {
 	return web.Account{
-		Section: section, Username: "ada", Name: "Ada", Now: now, Actions: actions, Apps: apps, HasPassword: true, AddPasskey: passkey, SecondFactor: true, RecoveryCodes: 2,
+		Section: section, Username: "ada", Name: "Ada", Now: now, Actions: actions, Apps: apps(), HasPassword: true, AddPasskey: new(passkey), SecondFactor: true, RecoveryCodes: 2,
 		Browsers: []web.Browser{
 			{Session: "s1", Name: "Firefox on Linux", Address: "192.0.2.7", CreatedAt: now, LastSeen: now, Current: true},
 			{Session: "s2", Name: "Safari on iPhone", Address: "2001:db8::7", CreatedAt: now, LastSeen: now.Add(-26 * time.Hour)},
@@ -77,13 +80,13 @@ func states(tb testing.TB, p *web.Pages) map[string]web.Document {
 		}
 	}
 	add("home")(p.Home(web.Home{Host: "as.example", Resources: []string{"https://mcp.example/"}, Documents: []web.Link{{Name: "Metadata", URL: "/x"}}}))
-	add("sign in")(p.SignIn(web.SignIn{Form: form, Client: &claude, Passwords: true, Passkey: passkey, Upstreams: []web.Upstream{{ID: "okta", Name: "Okta"}}, Problem: wrong}))
+	add("sign in")(p.SignIn(web.SignIn{Form: form, Client: new(claude), Passwords: true, Passkey: new(passkey), Upstreams: []web.Upstream{{ID: "okta", Name: "Okta"}}, Problem: wrong}))
 	add("sign in by password")(p.SignIn(web.SignIn{Form: form, Passwords: true}))
-	add("sign in by passkey")(p.SignIn(web.SignIn{Form: form, Client: &local, Passkey: passkey}))
+	add("sign in by passkey")(p.SignIn(web.SignIn{Form: form, Client: new(local), Passkey: new(passkey)}))
 	add("sign in by upstream")(p.SignIn(web.SignIn{Form: form, Upstreams: []web.Upstream{{ID: "okta", Name: "Okta"}}}))
 	add("sign in again")(p.SignIn(web.SignIn{Form: form, Username: "ada", Passwords: true, Reauthenticate: true}))
 	add("sign in nowhere")(p.SignIn(web.SignIn{Form: form}))
-	add("second factor")(p.SecondFactor(web.SecondFactor{Form: form, Client: &claude, Username: "ada", Other: "/recovery"}))
+	add("second factor")(p.SecondFactor(web.SecondFactor{Form: form, Client: new(claude), Username: "ada", Other: "/recovery"}))
 	add("recovery")(p.SecondFactor(web.SecondFactor{Form: form, Username: "ada", Recovery: true, Other: "/code", Problem: wrong}))
 	add("consent")(p.Consent(consent(nil)))
 	add("consent additional")(p.Consent(consent(func(c *web.Consent) { c.Additional = true })))
@@ -107,12 +110,12 @@ func states(tb testing.TB, p *web.Pages) map[string]web.Document {
 	add("sessions")(p.Account(account("sessions")))
 	add("security")(p.Account(account("security")))
 	undo := account("apps")
-	undo.Disconnected, undo.Apps = &apps[0], nil
+	undo.Disconnected, undo.Apps = &apps()[0], nil
 	add("apps undo")(p.Account(undo))
 	confirm := account("security")
 	confirm.Confirm, confirm.AddPasskey, confirm.Done = "/again", nil, "Changed."
 	add("security confirm")(p.Account(confirm))
-	empty := web.Account{Section: "security", Username: "ada", Now: now, Actions: actions, AddPasskey: passkey, Problem: wrong}
+	empty := web.Account{Section: "security", Username: "ada", Now: now, Actions: actions, AddPasskey: new(passkey), Problem: wrong}
 	add("security empty")(p.Account(empty))
 	empty.Section = "sessions"
 	add("sessions empty")(p.Account(empty))

@@ -42,16 +42,7 @@ func elements(t *testing.T, page []byte) []*element {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			e := &element{name: token.Name.Local, attr: map[string]string{}}
-			for _, a := range token.Attr {
-				e.attr[a.Name.Local] = a.Value
-			}
-			if len(open) > 0 {
-				e.form = open[len(open)-1].form
-			}
-			if e.name == "form" {
-				e.form = e.attr["action"]
-			}
+			e := started(token, open)
 			all, open = append(all, e), append(open, e)
 		case xml.EndElement:
 			open = open[:len(open)-1]
@@ -61,6 +52,21 @@ func elements(t *testing.T, page []byte) []*element {
 			}
 		}
 	}
+}
+
+// started is the element that begins with a tag within the open ones.
+func started(tag xml.StartElement, open []*element) *element {
+	e := &element{name: tag.Name.Local, attr: map[string]string{}}
+	for _, a := range tag.Attr {
+		e.attr[a.Name.Local] = a.Value
+	}
+	if len(open) > 0 {
+		e.form = open[len(open)-1].form
+	}
+	if e.name == "form" {
+		e.form = e.attr["action"]
+	}
+	return e
 }
 
 func named(all []*element, name string) []*element {
@@ -79,21 +85,34 @@ func TestPages_EveryStateFitsItsPolicy(t *testing.T) {
 			t.Errorf("%s: policy %q", name, page.Policy)
 		}
 		for _, e := range elements(t, page.HTML) {
-			for attr, value := range e.attr {
-				if attr == "style" || strings.HasPrefix(attr, "on") || strings.HasPrefix(strings.ToLower(value), "javascript:") {
-					t.Errorf("%s: <%s %s=%q>", name, e.name, attr, value)
-				}
-			}
-			switch source := e.attr["src"]; {
-			case e.name == "style", e.name == "script" && (e.text != "" || !assets[source]):
-				t.Errorf("%s: <%s src=%q>%s", name, e.name, source, e.text)
-			case e.name == "link" && !assets[e.attr["href"]]:
-				t.Errorf("%s: stylesheet %q", name, e.attr["href"])
-			case e.name == "img" && !strings.HasPrefix(source, "data:image/") && !assets[source]:
-				t.Errorf("%s: image %q", name, source)
+			if e.active() || e.loads(assets) {
+				t.Errorf("%s: <%s %v>%s", name, e.name, e.attr, e.text)
 			}
 		}
 	}
+}
+
+// active reports whether an element has a style or a script of its own.
+func (e *element) active() bool {
+	for attr, value := range e.attr {
+		if attr == "style" || strings.HasPrefix(attr, "on") || strings.HasPrefix(strings.ToLower(value), "javascript:") {
+			return true
+		}
+	}
+	return e.name == "style" || e.name == "script" && e.text != ""
+}
+
+// loads reports whether an element loads something that is not an asset.
+func (e *element) loads(assets map[string]bool) bool {
+	switch source := e.attr["src"]; e.name {
+	case "script":
+		return !assets[source]
+	case "link":
+		return !assets[e.attr["href"]]
+	case "img":
+		return !strings.HasPrefix(source, "data:image/") && !assets[source]
+	}
+	return false
 }
 
 // The redirect that follows an answer may lead to the client, and browsers hold
@@ -109,7 +128,7 @@ func TestPages_FormActionIsOpenWhereAFormEndsAtTheClient(t *testing.T) {
 	}
 }
 
-func TestPages_EveryStateIsNamedLabelledAndSmall(t *testing.T) {
+func TestPages_EveryStateIsNamedAndSmall(t *testing.T) {
 	t.Parallel()
 	pages := newPages(t)
 	weight := 0
@@ -128,30 +147,40 @@ func TestPages_EveryStateIsNamedLabelledAndSmall(t *testing.T) {
 		if name != "home" && title != heading+" · Gatehouse" {
 			t.Errorf("%s: title %q, heading %q", name, title, heading)
 		}
-		labels, ids, primary := map[string]bool{}, map[string]bool{}, 0
-		for _, e := range all {
-			if id := e.attr["id"]; id != "" && ids[id] {
+		primary := slices.DeleteFunc(all, func(e *element) bool { return !strings.Contains(e.attr["class"], "primary") })
+		if len(primary) > 1 {
+			t.Errorf("%s: %d primary actions", name, len(primary))
+		}
+	}
+}
+
+func TestPages_EveryIDIsUniqueEveryInputLabelledEveryFormAPost(t *testing.T) {
+	t.Parallel()
+	for name, page := range states(t, newPages(t)) {
+		labels, ids := map[string]bool{}, map[string]bool{}
+		for _, e := range elements(t, page.HTML) {
+			id := e.attr["id"]
+			if id != "" && ids[id] {
 				t.Errorf("%s: two elements have the id %q", name, id)
 			}
-			ids[e.attr["id"]] = true
+			ids[id] = true
 			if e.name == "label" {
 				labels[e.attr["for"]] = true
-			}
-			if strings.Contains(e.attr["class"], "primary") {
-				primary++
 			}
 			if e.name == "form" && e.attr["method"] != "post" {
 				t.Errorf("%s: a form is not a POST", name)
 			}
-			_, hidden := e.attr["hidden"]
-			if e.name == "input" && e.attr["type"] != "hidden" && e.attr["type"] != "checkbox" && !hidden && !labels[e.attr["id"]] {
+			if e.typed() && !labels[id] {
 				t.Errorf("%s: input %q has no label", name, e.attr["name"])
 			}
 		}
-		if primary > 1 {
-			t.Errorf("%s: %d primary actions", name, primary)
-		}
 	}
+}
+
+// typed reports whether an element is an input that a person types into.
+func (e *element) typed() bool {
+	_, hidden := e.attr["hidden"]
+	return e.name == "input" && e.attr["type"] != "hidden" && e.attr["type"] != "checkbox" && !hidden
 }
 
 // What the server reads is what the pages send.
@@ -159,7 +188,7 @@ func TestPages_FormsSendTheNamesOfTheContract(t *testing.T) {
 	t.Parallel()
 	all := states(t, newPages(t))
 	for _, c := range []struct{ page, action, names string }{
-		{"sign in", "/there", "interaction interaction password upstream=okta username"},
+		{"sign in", "/there", "interaction interaction password upstream=okta username"}, //nolint:dupword // two forms
 		{"sign in", "/passkey", "credential interaction"},
 		{"sign in again", "/there", "interaction password username"},
 		{"second factor", "/there", "code interaction"},
@@ -169,7 +198,7 @@ func TestPages_FormsSendTheNamesOfTheContract(t *testing.T) {
 		{"device", "/there", "interaction user_code"},
 		{"sign out", "/there", "decision=sign_out interaction"},
 		{"enroll", "/there", "code interaction secret"},
-		{"apps", "/a/disconnect", "grant grant"},
+		{"apps", "/a/disconnect", "grant grant"}, //nolint:dupword // two apps
 		{"apps", "/a/narrow", "grant scope=mcp:admin scope=mcp:read scope=mcp:write"},
 		{"apps undo", "/a/restore", "grant"},
 		{"sessions", "/a/end", "session session=others"},
