@@ -6,11 +6,10 @@ package world
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,10 +45,28 @@ type World struct {
 	IntrospectID, IntrospectSecret string
 
 	// HTTP is a client for tests, without a proxy and with many connections.
+	// Browsers made later use its Transport.
 	HTTP *http.Client
 
-	t       testing.TB
-	replica func(net.Listener)
+	t         testing.TB
+	documents *documents
+	replica   func(net.Listener)
+}
+
+// Config says what is special about a pair.
+type Config struct {
+	Store storage.Store
+	// Resources are others that the authorization server knows.
+	Resources []string
+	// IssuerPath is the path of the issuer; empty or with a leading slash.
+	IssuerPath string
+	// Adapt changes the configuration of the authorization server; may be nil.
+	// Without it clients may register themselves and people sign in by
+	// password.
+	Adapt func(*authserver.Config)
+	// Logs receives all that both servers log, one JSON object per line; nil
+	// keeps errors with the test's output.
+	Logs io.Writer
 }
 
 // Replica starts another authorization server of the same issuer on the same
@@ -95,12 +112,18 @@ func SQLite(t testing.TB) storage.Store {
 // ready. The authorization server knows the other resources too.
 func Start(t testing.TB, store storage.Store, others ...string) *World {
 	t.Helper()
+	return Config{Store: store, Resources: others}.Start(t)
+}
+
+// Start is [Start] with all there is to choose.
+func (cfg Config) Start(t testing.TB) *World {
+	t.Helper()
 	// The servers outlive the test's own context by the clean-up below, so
 	// that what it checks at its end still has answers.
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	w := &World{Store: store, HTTP: newHTTPClient(), t: t}
+	w := &World{Store: cfg.Store, HTTP: newHTTPClient(), t: t, documents: newDocuments(t)}
 	authListener, gateListener := listen(t), listen(t)
-	w.Issuer = "http://" + authListener.Addr().String()
+	w.Issuer = "http://" + authListener.Addr().String() + cfg.IssuerPath
 	w.Resource = "http://" + gateListener.Addr().String() + "/mcp"
 	catalog, err := scopes.NewCatalog(notes.Scopes()...)
 	if err != nil {
@@ -109,15 +132,10 @@ func Start(t testing.TB, store storage.Store, others ...string) *World {
 	var running sync.WaitGroup
 	t.Cleanup(func() { stop(); running.Wait() }) // also when what follows fails
 
-	resources := []authserver.Resource{{Identifier: w.Resource}}
-	for _, other := range others {
-		resources = append(resources, authserver.Resource{Identifier: other})
-	}
+	logger := cfg.logger(t)
+	settings := w.settings(cfg, catalog, logger)
 	w.replica = func(listener net.Listener) {
-		server, err := authserver.New(ctx, authserver.Config{
-			Issuer: w.Issuer, Store: store, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}, Scopes: catalog,
-			Resources: resources, Logger: logger(t),
-		})
+		server, err := authserver.New(ctx, settings)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,23 +145,44 @@ func Start(t testing.TB, store storage.Store, others ...string) *World {
 	w.replica(authListener)
 	w.IntrospectID = "resource-server"
 	w.IntrospectSecret = w.Client(w.IntrospectID, func(c *storage.Client) { c.Introspect = true })
-	serve(t, gateListener, w.gate(ctx, catalog))
+	serve(t, gateListener, w.gate(ctx, catalog, logger))
 	t.Cleanup(stop) // before the listeners close, so that nobody misses anybody
 	w.Eventually("the resource server is ready", func() bool { return w.Gate.Ready(ctx) == nil })
 	return w
 }
 
+// settings are those of each authorization server.
+func (w *World) settings(cfg Config, catalog *scopes.Catalog, logger *slog.Logger) authserver.Config {
+	settings := authserver.Config{
+		Issuer: w.Issuer, Store: w.Store, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}, Scopes: catalog,
+		Resources: []authserver.Resource{{Identifier: w.Resource}}, Logger: logger,
+		Registration: authserver.Registration{
+			Dynamic:   authserver.DynamicRegistration{Enabled: true},
+			Documents: authserver.ClientDocuments{Enabled: true, AllowLoopback: true, RootCAs: w.documents.authorities},
+		},
+	}
+	for _, other := range cfg.Resources {
+		settings.Resources = append(settings.Resources, authserver.Resource{Identifier: other})
+	}
+	if cfg.Adapt != nil {
+		cfg.Adapt(&settings)
+		w.Issuer = settings.Issuer // may be another name of this machine
+	}
+	return settings
+}
+
 // gate is the resource server.
-func (w *World) gate(ctx context.Context, catalog *scopes.Catalog) http.Handler {
+func (w *World) gate(ctx context.Context, catalog *scopes.Catalog, logger *slog.Logger) http.Handler {
 	rules, err := policy.New(notes.Policy())
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Clients of the first generation never step up, and list tools at once.
 	w.Gate, err = resourceserver.New(ctx, resourceserver.Config{
 		Resource: w.Resource, Issuer: w.Issuer, Scopes: catalog, Policy: rules,
-		RequiredScopes: []string{}, ChallengeScopes: []string{scopes.MCPRead},
+		RequiredScopes: []string{}, ChallengeScopes: []string{scopes.MCPRead, scopes.MCPTools},
 		Introspection: &resourceserver.ClientCredentials{ClientID: w.IntrospectID, ClientSecret: w.IntrospectSecret},
-		Logger:        logger(w.t),
+		Logger:        logger,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -161,42 +200,26 @@ func (w *World) gate(ctx context.Context, catalog *scopes.Catalog) http.Handler 
 	return mux
 }
 
-// Client registers a confidential client with all MCP scopes for the resource
-// and returns its secret.
-func (w *World) Client(id string, change ...func(*storage.Client)) (secret string) {
-	w.t.Helper()
-	secret = "ghs_" + rand.Text() + rand.Text()
-	hash := sha256.Sum256([]byte(secret))
-	now := time.Now()
-	c := storage.Client{
-		ID: id, Name: id, AuthMethod: "client_secret_basic", SecretHash: hash[:], GrantTypes: []string{"client_credentials"},
-		Scopes: []string{"mcp:read", "mcp:write", "mcp:tools", "mcp:admin"}, Resources: []string{w.Resource}, CreatedAt: now, UpdatedAt: now,
-	}
-	for _, f := range change {
-		f(&c)
-	}
-	if err := w.Store.CreateClient(w.t.Context(), c); err != nil {
-		w.t.Fatal(err)
-	}
-	return secret
-}
-
-// Opaque makes a client's tokens opaque.
-func Opaque(c *storage.Client) { c.TokenFormat = storage.FormatOpaque }
-
 // Post sends a form with HTTP Basic and returns status and body.
 func (w *World) Post(ctx context.Context, path, id, secret string, form url.Values) (int, []byte, error) {
 	return w.PostTo(ctx, w.Issuer+path, id, secret, form)
 }
 
-// PostTo is [World.Post] to any address.
+// PostTo is [World.Post] to any address. Without a secret the client is a public
+// one and named in the form.
 func (w *World) PostTo(ctx context.Context, address, id, secret string, form url.Values) (int, []byte, error) {
+	if secret == "" {
+		form = maps.Clone(form)
+		form.Set("client_id", id)
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, nil, err
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	if secret != "" {
+		r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+	}
 	return w.send(r)
 }
 
@@ -267,8 +290,11 @@ func serve(t testing.TB, l net.Listener, handler http.Handler) {
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 }
 
-// logger keeps errors of the servers with the test's output.
-func logger(t testing.TB) *slog.Logger {
+// logger writes all to Logs, or errors to the test's output.
+func (cfg Config) logger(t testing.TB) *slog.Logger {
 	t.Helper()
+	if cfg.Logs != nil {
+		return slog.New(slog.NewJSONHandler(cfg.Logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 }

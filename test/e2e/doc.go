@@ -1,0 +1,9 @@
+// Package e2e connects the clients that real applications are built with to
+// the pair, on Postgres and over real connections: from the endpoint's first
+// 401 through discovery, registration, sign-in and consent to a tool's result,
+// a step-up, a refresh and the end by revocation.
+//
+// The clients of Node.js are scripts beside the tests, run as child processes;
+// they say on stdout where to send the person and hear on stdin where the
+// browser was sent back to. Install them with npm ci in this folder.
+package e2e
