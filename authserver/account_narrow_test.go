@@ -52,7 +52,7 @@ func TestAccount_Narrow_Refused(t *testing.T) {
 		"identity only":     {"scope", "openid"},
 		"what it never had": {"scope", "mcp:write"},
 	} {
-		a := ada.submit("/account/narrow", values(append(pairs, "grant", id)...))
+		a := ada.submit("/account/narrow", append(pairs, "grant", id)...)
 		if a.Code != http.StatusUnprocessableEntity || !a.has("disconnect the app", "<h1>Connected apps</h1>") {
 			t.Errorf("%s: %d %s", what, a.Code, a.Body)
 		}
@@ -74,7 +74,7 @@ func TestAccount_Narrow_Included(t *testing.T) {
 	request := ask("app", "scope", "mcp:read mcp:admin")
 	ada.exchange(request, ada.decide(ada.authorize(request, ""), "allow", "mcp:admin", "on").arrived(t, appURL).Get("code"))
 	id := ada.grants()[0]
-	if a := ada.submit("/account/narrow", values("grant", id, "scope", "mcp:admin")); a.Code != http.StatusUnprocessableEntity || !a.has("includes one that you took away") {
+	if a := ada.submit("/account/narrow", "grant", id, "scope", "mcp:admin"); a.Code != http.StatusUnprocessableEntity || !a.has("includes one that you took away") {
 		t.Errorf("%d %s", a.Code, a.Body)
 	}
 	if a := ada.did("/account/narrow", "grant", id, "scope", "mcp:read"); !a.has("The app may do less now.") {
@@ -94,7 +94,7 @@ func TestAccount_Grants_OfOthers(t *testing.T) {
 	hostile := []string{id, "", "unknown", strings.Repeat("x", 4000), "../" + id, "'; DROP TABLE token_grant; --"}
 	for _, path := range []string{"/account/disconnect", "/account/narrow", "/account/restore"} {
 		for _, grant := range hostile {
-			if a := eve.submit(path, values("grant", grant, "scope", "mcp:read")); a.Code != http.StatusNotFound || !a.has("<h1>Connected apps</h1>") {
+			if a := eve.submit(path, "grant", grant, "scope", "mcp:read"); a.Code != http.StatusNotFound || !a.has("<h1>Connected apps</h1>") {
 				t.Errorf("%s %.20q: %d %s", path, grant, a.Code, a.Body)
 			}
 		}
@@ -106,7 +106,7 @@ func TestAccount_Grants_OfOthers(t *testing.T) {
 	if a := eve.get("/account?disconnected=" + id); a.has("Undo") {
 		t.Error("eve sees what ada disconnected")
 	}
-	if a := eve.submit("/account/restore", values("grant", id)); a.Code != http.StatusNotFound {
+	if a := eve.submit("/account/restore", "grant", id); a.Code != http.StatusNotFound {
 		t.Errorf("restore: %d", a.Code)
 	}
 	if w.refresh("app", tokens.str("refresh_token")).Code == http.StatusOK {

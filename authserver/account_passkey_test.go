@@ -48,10 +48,10 @@ func TestAccount_Passkeys_EndToEnd(t *testing.T) {
 	if !a.has("The passkey is ready to use.", `My "laptop" éé`, "not used yet") || a.has(strings.Repeat("é", 60)) {
 		t.Error(a.Body)
 	}
-	if a := ada.submit("/account/security/passkeys", values("credential", credential)); a.Code != http.StatusUnprocessableEntity || !a.has("was not accepted") {
+	if a := ada.submit("/account/security/passkeys", "credential", credential); a.Code != http.StatusUnprocessableEntity || !a.has("was not accepted") {
 		t.Errorf("the same challenge again: %d %s", a.Code, a.Body)
 	}
-	if a := ada.submit("/account/security/passkeys", values("credential", made(t, device, ada.get("/account/security")))); a.Code != http.StatusConflict || !a.has("added already") {
+	if a := ada.submit("/account/security/passkeys", "credential", made(t, device, ada.get("/account/security"))); a.Code != http.StatusConflict || !a.has("added already") {
 		t.Errorf("the same passkey again: %d %s", a.Code, a.Body)
 	}
 	visitor := w.browser()
@@ -60,11 +60,7 @@ func TestAccount_Passkeys_EndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := form("/login/passkey", values("credential", assertion))
-	for cookie, value := range visitor.cookies {
-		r.AddCookie(&http.Cookie{Name: cookie, Value: value})
-	}
-	if a := w.do(r); a.Code != http.StatusSeeOther || a.Header().Get("Location") != "/account" {
+	if a := visitor.submit("/login/passkey", "credential", assertion); a.Code != http.StatusSeeOther || a.Header().Get("Location") != "/account" {
 		t.Errorf("sign-in: %d %v", a.Code, a.Header())
 	}
 	if log := w.logs.String(); !strings.Contains(log, "passkey added") || !strings.Contains(log, "passkey refused") {
@@ -93,12 +89,12 @@ func TestAccount_Passkeys_Refused(t *testing.T) {
 			"phished":         made(t, phished, page),
 			"not verified":    made(t, unverified, page),
 		} {
-			if a := ada.submit("/account/security/passkeys", values("credential", credential, "name", "x")); a.Code != http.StatusUnprocessableEntity || !a.has("was not accepted", "<h1>Security</h1>") {
+			if a := ada.submit("/account/security/passkeys", "credential", credential, "name", "x"); a.Code != http.StatusUnprocessableEntity || !a.has("was not accepted", "<h1>Security</h1>") {
 				t.Errorf("%s: %d %s", what, a.Code, a.Body)
 			}
 		}
 		<-time.After(11 * time.Minute)
-		if a := ada.submit("/account/security/passkeys", values("credential", made(t, authenticator(t), page))); a.Code != http.StatusForbidden {
+		if a := ada.submit("/account/security/passkeys", "credential", made(t, authenticator(t), page)); a.Code != http.StatusForbidden {
 			t.Errorf("late: %d", a.Code)
 		}
 		if keys, err := w.store.Passkeys(t.Context(), "ada"); err != nil || len(keys) != 0 {

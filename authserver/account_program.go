@@ -41,7 +41,7 @@ func markIn(text string, marks []mark) string {
 
 // product is the first product of a User-Agent that is not a browser's (RFC 9110
 // §10.1.5), as far as it looks like a name.
-var product = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]{0,31})(?:/[!-~]{1,64})?(?: |$)`)
+var product = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]{0,31})(?:/[[:graph:]]{1,64})?(?: |$)`)
 
 // programName is a User-Agent in words, such as "Firefox on Linux" or "curl";
 // empty when it says nothing. Whoever sends it can claim to be anything, but gets

@@ -39,7 +39,7 @@ func (b *browser) enrolled(t *testing.T) (codes []string, page answer, used stri
 	t.Helper()
 	page = b.did("/account/security/second-factor/begin")
 	used = codeFor(t, page)
-	a := b.submit("/account/security/second-factor", values("secret", page.hidden("secret")[0], "code", used))
+	a := b.submit("/account/security/second-factor", "secret", page.hidden("secret")[0], "code", used)
 	if a.Code != http.StatusOK || !a.has("Save your recovery codes") {
 		t.Fatalf("%d %s", a.Code, a.Body)
 	}
@@ -53,23 +53,10 @@ func (b *browser) enrolled(t *testing.T) (codes []string, page answer, used stri
 func (w *world) secondStep(query, code string) bool {
 	w.t.Helper()
 	b := w.browser()
-	keep := func(a answer) answer {
-		for _, c := range a.Result().Cookies() {
-			b.cookies[c.Name] = c.Value
-		}
-		return a
-	}
-	post := func(path string, v url.Values) answer {
-		r := form(path, v)
-		for name, value := range b.cookies {
-			r.AddCookie(&http.Cookie{Name: name, Value: value})
-		}
-		return keep(b.do(r))
-	}
-	if a := post("/login?return=account", values("username", "ada", "password", oldPassword)); !strings.HasPrefix(a.Header().Get("Location"), "/login/second-factor") {
+	if a := b.submit("/login?return=account", "username", "ada", "password", oldPassword); !strings.HasPrefix(a.Header().Get("Location"), "/login/second-factor") {
 		w.t.Fatalf("no second step: %d %v", a.Code, a.Header())
 	}
-	return post("/login/second-factor?return=account"+query, values("code", code)).Code == http.StatusSeeOther
+	return b.submit("/login/second-factor?return=account"+query, "code", code).Code == http.StatusSeeOther
 }
 
 // From the secret on the page to signing in with it, RFC 6238 all the way.
@@ -113,12 +100,12 @@ func TestAccount_SecondFactor_NewRecoveryCodesAndOff(t *testing.T) {
 	w.user("ada", withPassword(t, oldPassword))
 	ada := w.session("ada", func(*storage.Session) {})
 	for _, path := range []string{"/account/security/recovery-codes", "/account/security/second-factor/remove"} {
-		if a := ada.submit(path, nil); a.Code != http.StatusNotFound || w.stored("ada").RecoveryCodes != nil {
+		if a := ada.submit(path); a.Code != http.StatusNotFound || w.stored("ada").RecoveryCodes != nil {
 			t.Errorf("%s without a second factor: %d", path, a.Code)
 		}
 	}
 	before, _, _ := ada.enrolled(t)
-	a := ada.submit("/account/security/recovery-codes", nil)
+	a := ada.submit("/account/security/recovery-codes")
 	after := recoveryCode.FindAllStringSubmatch(a.Body.String(), -1)
 	if a.Code != http.StatusOK || len(after) != 10 || a.has(before[0]) {
 		t.Fatalf("%d %s", a.Code, a.Body)
@@ -148,12 +135,9 @@ func TestAccount_SecondFactor_Refused(t *testing.T) {
 		ada, eve := w.session("ada", func(*storage.Session) {}), w.session("eve", func(*storage.Session) {})
 		page := ada.did("/account/security/second-factor/begin")
 		sealed := page.hidden("secret")[0]
-		wrong := "000000"
-		if codeFor(t, page) == wrong {
-			wrong = "000001"
-		}
+		wrong := strings.Map(func(digit rune) rune { return '0' + ('9' - digit) }, codeFor(t, page))
 		for _, code := range []string{wrong, "", "12345678901234567890"} {
-			a := ada.submit("/account/security/second-factor", values("secret", sealed, "code", code))
+			a := ada.submit("/account/security/second-factor", "secret", sealed, "code", code)
 			if a.Code != http.StatusUnprocessableEntity || typedKey.FindString(a.Body.String()) != typedKey.FindString(page.Body.String()) || !a.has("not the code that your app shows") {
 				t.Errorf("%q: %d %s", code, a.Code, a.Body)
 			}
@@ -164,15 +148,15 @@ func TestAccount_SecondFactor_Refused(t *testing.T) {
 			"made up":            values("secret", strings.Repeat("A", 200), "code", wrong),
 			"none":               values("code", wrong),
 		} {
-			if a := ada.submit("/account/security/second-factor", v); a.Code != http.StatusUnprocessableEntity || !a.has("Set up the second step again") {
+			if a := ada.fill("/account/security/second-factor", v); a.Code != http.StatusUnprocessableEntity || !a.has("Set up the second step again") {
 				t.Errorf("%s: %d %s", what, a.Code, a.Body)
 			}
 		}
 		<-time.After(9 * time.Minute)
-		if a := ada.submit("/account/security/second-factor", values("secret", sealed, "code", codeFor(t, page))); a.Code != http.StatusOK {
+		if a := ada.submit("/account/security/second-factor", "secret", sealed, "code", codeFor(t, page)); a.Code != http.StatusOK {
 			t.Errorf("in time: %d", a.Code)
 		}
-		if a := ada.submit("/account/security/second-factor", values("secret", sealed, "code", codeFor(t, page))); a.Code != http.StatusConflict || !a.has("on already") {
+		if a := ada.submit("/account/security/second-factor", "secret", sealed, "code", codeFor(t, page)); a.Code != http.StatusConflict || !a.has("on already") {
 			t.Errorf("twice: %d", a.Code)
 		}
 		if w.stored("eve").TOTPSecret != nil {

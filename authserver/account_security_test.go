@@ -1,10 +1,8 @@
 package authserver_test
 
 import (
-	"bytes"
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -42,16 +40,8 @@ func (w *world) stored(user string) storage.User {
 // opens reports whether a sign-in with that password succeeds in a new browser.
 func (w *world) opens(user, secret string) bool {
 	w.t.Helper()
-	a := w.browser().submitTo("/login", values("username", user, "password", secret))
+	a := w.browser().submit("/login", "username", user, "password", secret)
 	return a.Code == http.StatusSeeOther
-}
-
-// submitTo is submit for a browser whose other cookies do not matter.
-func (b *browser) submitTo(path string, v url.Values) answer {
-	b.t.Helper()
-	r := form(path, v)
-	r.Header.Set("Origin", issuer)
-	return b.do(r)
 }
 
 func TestAccount_Security_Shown(t *testing.T) {
@@ -83,7 +73,7 @@ func TestAccount_Security_StepUp(t *testing.T) {
 		if !strings.HasPrefix(path, "/account/security") {
 			continue
 		}
-		a := ada.submit(path, values("current_password", oldPassword, "password", newPassword, "password_again", newPassword))
+		a := ada.submit(path, "current_password", oldPassword, "password", newPassword, "password_again", newPassword)
 		if a.Code != http.StatusForbidden || !a.has("too long ago", "confirm first") {
 			t.Errorf("%s: %d %s", path, a.Code, a.Body)
 		}
@@ -97,7 +87,7 @@ func TestAccount_Security_StepUp(t *testing.T) {
 	if a := ada.get("/login?again=1&return=security"); a.Code != http.StatusOK || !a.has("ada") {
 		t.Errorf("nobody asks again: %d %v", a.Code, a.Header())
 	}
-	again := ada.submitTo("/login?return=security", values("username", "ada", "password", oldPassword))
+	again := ada.submit("/login?return=security", "username", "ada", "password", oldPassword)
 	if to := again.Header().Get("Location"); !strings.HasPrefix(to, "/login/second-factor?return=security") {
 		t.Errorf("%d %q", again.Code, to)
 	}
@@ -121,7 +111,7 @@ func TestAccount_Password_Changed(t *testing.T) {
 		"empty":    {[]string{"current_password", oldPassword}, "at least 8 characters"},
 		"too long": {[]string{"current_password", oldPassword, "password", strings.Repeat("q1", 600), "password_again", strings.Repeat("q1", 600)}, "at most 1024 bytes"},
 	} {
-		a := here.submit("/account/security/password", values(v.pairs...))
+		a := here.submit("/account/security/password", v.pairs...)
 		if a.Code != http.StatusUnprocessableEntity || !a.has(v.says, "<h1>Security</h1>") || a.has(newPassword, oldPassword) {
 			t.Errorf("%s: %d %s", what, a.Code, a.Body)
 		}
@@ -156,7 +146,7 @@ func TestAccount_Password_NobodyHasOne(t *testing.T) {
 	w := newWorld(t, func(c *authserver.Config) { c.Login.NoPasswords = true })
 	w.user("ada")
 	ada := w.session("ada", func(*storage.Session) {})
-	if a := ada.submit("/account/security/password", values("password", newPassword, "password_again", newPassword)); a.Code != http.StatusForbidden || w.stored("ada").PasswordHash != "" {
+	if a := ada.submit("/account/security/password", "password", newPassword, "password_again", newPassword); a.Code != http.StatusForbidden || w.stored("ada").PasswordHash != "" {
 		t.Errorf("%d %s", a.Code, a.Body)
 	}
 }
@@ -169,7 +159,7 @@ func TestAccount_Password_GuessingIsSlow(t *testing.T) {
 		w.user("ada", withPassword(t, oldPassword))
 		ada := w.session("ada", func(*storage.Session) {})
 		change := func(current string) answer {
-			return ada.submit("/account/security/password", values("current_password", current, "password", newPassword, "password_again", newPassword))
+			return ada.submit("/account/security/password", "current_password", current, "password", newPassword, "password_again", newPassword)
 		}
 		for range 5 {
 			if a := change("guess"); a.Code != http.StatusUnprocessableEntity {
@@ -206,7 +196,7 @@ func TestAccount_Security_ChangedSomewhereElse(t *testing.T) {
 	w := newWorld(t, func(c *authserver.Config) { c.Store = &conflicting{Store: migratedStore(t)} })
 	w.user("ada")
 	ada := w.session("ada", func(*storage.Session) {})
-	a := ada.submit("/account/security/password", values("password", newPassword, "password_again", newPassword))
+	a := ada.submit("/account/security/password", "password", newPassword, "password_again", newPassword)
 	if a.Code != http.StatusConflict || !a.has("changed somewhere else") || w.stored("ada").PasswordHash != "" {
 		t.Errorf("%d %s", a.Code, a.Body)
 	}
@@ -216,7 +206,7 @@ func TestAccount_Security_ChangedSomewhereElse(t *testing.T) {
 }
 
 func storedPasskey(user, id string) storage.Passkey {
-	return storage.Passkey{ID: []byte(id), UserID: user, Name: "Key " + id, PublicKey: []byte("cose"), AAGUID: bytes.Repeat([]byte{0}, 16), CreatedAt: time.Now()}
+	return storage.Passkey{ID: []byte(id), UserID: user, Name: "Key " + id, PublicKey: []byte("cose"), AAGUID: make([]byte, 16), CreatedAt: time.Now()}
 }
 
 // The last way to sign in stays, and nobody removes what is another's.
@@ -237,14 +227,14 @@ func TestAccount_Passkeys_Removed(t *testing.T) {
 		t.Fatal(ids, theirs)
 	}
 	for _, id := range []string{theirs[0], "", "!!", strings.Repeat("A", 9000)} {
-		if a := ada.submit("/account/security/passkeys/remove", values("passkey", id)); a.Code != http.StatusNotFound || !a.has("gone already") {
+		if a := ada.submit("/account/security/passkeys/remove", "passkey", id); a.Code != http.StatusNotFound || !a.has("gone already") {
 			t.Errorf("%.10q: %d", id, a.Code)
 		}
 	}
 	if a := ada.did("/account/security/passkeys/remove", "passkey", ids[0]); !a.has("The passkey is removed.", "Key two") || a.has("Key one") {
 		t.Error(a.Body)
 	}
-	if a := ada.submit("/account/security/passkeys/remove", values("passkey", ids[1])); a.Code != http.StatusConflict || !a.has("only way to sign in", "Key two") {
+	if a := ada.submit("/account/security/passkeys/remove", "passkey", ids[1]); a.Code != http.StatusConflict || !a.has("only way to sign in", "Key two") {
 		t.Errorf("%d %s", a.Code, a.Body)
 	}
 	if a := bob.did("/account/security/passkeys/remove", "passkey", theirs[0]); !a.has("You have none yet.") {

@@ -24,7 +24,7 @@ func (w *world) session(user string, change func(*storage.Session)) *browser {
 		w.t.Fatal(err)
 	}
 	b := w.browser()
-	b.cookies["__Host-gatehouse-session"] = cookie
+	b.cookies[sessionCookie] = cookie
 	return b
 }
 
@@ -54,11 +54,11 @@ func TestAccount_Sessions(t *testing.T) {
 	if len(ids) != 3 || strings.Count(a.Body.String(), "This browser") != 1 {
 		t.Fatalf("%v", ids)
 	}
-	if a := bob.submit("/account/sessions/end", values("session", ids[0])); a.Code != http.StatusNotFound || !phone.signedIn() {
+	if a := bob.submit("/account/sessions/end", "session", ids[0]); a.Code != http.StatusNotFound || !phone.signedIn() {
 		t.Errorf("bob ended ada's session: %d", a.Code)
 	}
 	for _, id := range []string{"", "unknown", strings.Repeat("y", 5000)} {
-		if a := here.submit("/account/sessions/end", values("session", id)); a.Code != http.StatusNotFound || !a.has("gone already") {
+		if a := here.submit("/account/sessions/end", "session", id); a.Code != http.StatusNotFound || !a.has("gone already") {
 			t.Errorf("%.10q: %d", id, a.Code)
 		}
 	}

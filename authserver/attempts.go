@@ -158,7 +158,7 @@ func (g *guesses) leave(counters []counter) {
 	}
 }
 
-// cookieKnown holds who has signed in in this browser: sealed, bound to the
+// cookieKnown holds who has signed in with this browser: sealed, bound to the
 // browser's own cookie, and good for nothing else than a counter of one's own.
 const (
 	cookieKnown = "known"
@@ -171,7 +171,7 @@ func knownName(name string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// known lists the accounts that have signed in in this browser, the last first.
+// known lists the accounts that have signed in with this browser, the last first.
 func (s *Server) known(r *http.Request, now time.Time) (names []string) {
 	if s.openCookie(r, cookieKnown, now, &names) != nil {
 		return nil

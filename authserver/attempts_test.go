@@ -26,10 +26,10 @@ func TestLogin_GuessingGetsSlowAndTheOwnerDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.owner("ada")
-		owner := w.visitor(issuer)
+		owner := w.browser()
 		wantAt(t, owner.try("ada", goodPassword), "/account")
 		guess := func() answer { // another browser at another address each time
-			v := w.visitor(issuer)
+			v := w.browser()
 			v.address = fmt.Sprintf("198.51.100.%d:1", w.server.PasswordsHashed()%250)
 			return v.try("ada", "wrong password")
 		}
@@ -43,7 +43,7 @@ func TestLogin_GuessingGetsSlowAndTheOwnerDoesNot(t *testing.T) {
 			if w.server.PasswordsHashed() != hashed {
 				t.Error("a try that must wait was judged")
 			}
-			stranger := w.visitor(issuer)
+			stranger := w.browser()
 			stranger.address = "192.0.2.200:1"
 			wantSlow(t, stranger.try("ada", goodPassword), wait) // even the right one
 			<-time.After(wait)
@@ -51,12 +51,12 @@ func TestLogin_GuessingGetsSlowAndTheOwnerDoesNot(t *testing.T) {
 			wait *= 2
 		}
 		wantAt(t, owner.try("ada", goodPassword), "/account") // notices nothing
-		other := w.visitor(issuer)
+		other := w.browser()
 		other.address = "192.0.2.201:1"
 		w.owner("bob")
 		wantAt(t, other.try("bob", goodPassword), "/account") // nor does anybody else
 		// The cookie that tells the owner is good in his browser only.
-		thief := w.visitor(issuer)
+		thief := w.browser()
 		thief.get("/login")
 		thief.cookies["__Host-gatehouse-known"] = owner.cookies["__Host-gatehouse-known"]
 		wantSlow(t, thief.try("ada", "wrong password"), 32*time.Second)
@@ -68,7 +68,7 @@ func TestLogin_TheOwnersBrowserCountsForItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.owner("ada")
-		owner := w.visitor(issuer)
+		owner := w.browser()
 		owner.try("ada", goodPassword)
 		for range 5 {
 			wantPage(t, owner.try("ada", "wrong password"), http.StatusUnprocessableEntity)
@@ -87,7 +87,7 @@ func TestLogin_OneAddressTriesManyAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.owner("ada")
-		v := w.visitor(issuer)
+		v := w.browser()
 		v.address = "[2001:db8:0:1::1]:1"
 		for i := range 30 {
 			wantPage(t, v.try(fmt.Sprintf("user%d", i), "wrong password"), http.StatusUnprocessableEntity)
@@ -107,7 +107,7 @@ func TestLogin_ParallelGuessesCountBeforeTheyAreJudged(t *testing.T) {
 	codes := make(chan int, 60)
 	for i := range 60 {
 		guessing.Go(func() {
-			v := w.visitor(issuer)
+			v := w.browser()
 			v.address = fmt.Sprintf("198.51.100.%d:1", i)
 			codes <- v.try("ada", "wrong password").Code
 		})

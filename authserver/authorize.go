@@ -146,9 +146,9 @@ func wrongRedirect(cause error) *pageError {
 }
 
 var (
-	errLoginRequired   = refusal(codeLoginRequired, "The person has to sign in.")
-	errConsentRequired = refusal(codeConsentRequired, "The person has to decide.")
-	errAccessDenied    = refusal(codeAccessDenied, "The person did not allow it.")
+	errLoginRequired   = &oauthError{status: http.StatusBadRequest, code: codeLoginRequired, description: "The person has to sign in."}
+	errConsentRequired = &oauthError{status: http.StatusBadRequest, code: codeConsentRequired, description: "The person has to decide."}
+	errAccessDenied    = &oauthError{status: http.StatusBadRequest, code: codeAccessDenied, description: "The person did not allow it."}
 )
 
 func refusal(code, description string) *oauthError {
@@ -192,7 +192,7 @@ func (s *Server) requested(c *client, p params, redirectURI string) (storage.Int
 func checkProtocol(c *client, p params) error {
 	switch responseType := p.get("response_type"); {
 	case !c.may(grantAuthorizationCode):
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	case responseType == "":
 		return invalidRequest("response_type is missing.")
 	case responseType != "code":

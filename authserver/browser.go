@@ -49,7 +49,7 @@ func (s *Server) setCookie(w http.ResponseWriter, kind, value string, lifetime t
 	if value == "" {
 		maxAge = -1
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure but for the plain http of loopback issuers
 		Name: s.cookieName(kind), Value: value, Path: "/", MaxAge: maxAge,
 		Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})

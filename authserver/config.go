@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/clientmetadata"
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/keys"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -42,6 +44,12 @@ type Config struct {
 	Tokens       Tokens
 	Login        Login
 	Registration Registration
+
+	// TrustedProxies are the networks of the reverse proxies in front of the
+	// server, whose X-Forwarded-For tells where a request comes from. Behind a
+	// proxy that is not among them all requests come from that proxy, and share
+	// what one address may do. Empty: the header is never looked at.
+	TrustedProxies []netip.Prefix
 
 	// Brand is how the pages look.
 	Brand web.Brand
@@ -257,7 +265,7 @@ func checkIssuer(issuer string) error {
 		return nil
 	case u.Scheme != "http":
 		return errors.New("must be an https URL")
-	case !isLoopback(u.Hostname()):
+	case !clientmetadata.Loopback(u.Hostname()):
 		return errors.New("must be https unless its host is loopback")
 	}
 	return nil

@@ -102,7 +102,7 @@ func TestConsent_CLIENTS3_NotForAnotherClient(t *testing.T) {
 	fields.Set("decision", "allow")
 	fields.Set("client_id", "app")
 	fields.Set("redirect_uri", appURL)
-	got := b.submit("/consent", fields).arrived(t, "https://evil.example/cb")
+	got := b.fill("/consent", fields).arrived(t, "https://evil.example/cb")
 	asApp := ask("app", "redirect_uri", "https://evil.example/cb")
 	asApp.verifier = evil.verifier
 	if a := w.exchange(asApp, got.Get("code")); a.str("error") != "invalid_grant" {
@@ -161,8 +161,9 @@ func TestConsent_AS28_DoubleSubmit(t *testing.T) {
 	answers := make([]answer, 6)
 	var racers sync.WaitGroup
 	for i := range answers {
-		each := &browser{w, maps.Clone(b.cookies)}
-		racers.Go(func() { answers[i] = each.submit("/consent", fields) })
+		each := w.browser()
+		each.cookies = maps.Clone(b.cookies)
+		racers.Go(func() { answers[i] = each.fill("/consent", fields) })
 	}
 	racers.Wait()
 	codes := slices.DeleteFunc(slices.Clone(answers), func(a answer) bool { return a.Code != http.StatusSeeOther })

@@ -58,7 +58,7 @@ func (s *Server) authorizeDevice(w http.ResponseWriter, r *http.Request, entry *
 		return err
 	}
 	if !c.may(grantDeviceCode) {
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	}
 	to, err := s.target(c, p.resources())
 	if err != nil {

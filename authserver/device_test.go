@@ -48,7 +48,7 @@ func (w *world) polls(deviceCode, want string) {
 // enter types a user code and goes on to the next page.
 func (b *browser) enter(userCode string) answer {
 	b.t.Helper()
-	return b.follow(b.submit("/oauth/device", values("user_code", userCode)), "")
+	return b.follow(b.submit("/oauth/device", "user_code", userCode), "")
 }
 
 // mistypes types codes that are wrong.

@@ -24,7 +24,8 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entry := &logEntry{start: time.Now(), requestID: rand.Text(), endpoint: at.name, routine: at.routine}
 		ctx := withEntry(r.Context(), entry)
-		r = r.WithContext(ctx)
+		r = r.WithContext(ctx) // a copy of our own
+		r.RemoteAddr = s.peer(r)
 		r.Body = boundBody(w, r, at.maxBody)
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		setHeaders(answer.Header(), entry.requestID)

@@ -81,8 +81,8 @@ func invalidClient(cause string) *oauthError {
 	}
 }
 
-func unauthorizedClient(description string) *oauthError {
-	return &oauthError{status: http.StatusBadRequest, code: codeUnauthorizedClient, description: description}
+func unauthorizedClient() *oauthError {
+	return &oauthError{status: http.StatusBadRequest, code: codeUnauthorizedClient, description: "The client may not use this grant type."}
 }
 
 func invalidScope(description string) *oauthError {

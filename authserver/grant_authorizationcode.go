@@ -47,7 +47,7 @@ func (g authorizationCode) HandleTokenEndpointRequest(ctx context.Context, reque
 		return err
 	}
 	if !c.may(grantAuthorizationCode) {
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	}
 	s, entry := g.server, entryFrom(ctx)
 	redemption, err := s.redemption(c, params{request.GetRequestForm()})

@@ -31,7 +31,7 @@ func (g clientCredentials) HandleTokenEndpointRequest(ctx context.Context, reque
 		return err
 	}
 	if c.IsPublic() || !slices.Contains(c.GrantTypes, grantClientCredentials) {
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	}
 	p := params{request.GetRequestForm()}
 	to, err := g.server.target(c, p.resources())

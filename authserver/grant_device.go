@@ -39,7 +39,7 @@ func (g deviceCode) HandleTokenEndpointRequest(ctx context.Context, request fosi
 		return err
 	}
 	if !c.may(grantDeviceCode) {
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	}
 	code := params{request.GetRequestForm()}.get("device_code")
 	if code == "" {

@@ -31,7 +31,7 @@ func (g refreshToken) HandleTokenEndpointRequest(ctx context.Context, request fo
 		return err
 	}
 	if !c.may(grantRefreshToken) || (!c.may(grantAuthorizationCode) && !c.may(grantDeviceCode)) {
-		return unauthorizedClient("The client may not use this grant type.")
+		return unauthorizedClient()
 	}
 	s, entry := g.server, entryFrom(ctx)
 	rotation, err := s.rotation(c, params{request.GetRequestForm()})

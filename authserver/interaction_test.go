@@ -40,7 +40,7 @@ func TestInteraction_OIDC_3_1_2_1_PromptNone(t *testing.T) {
 	if err := silent(stranger, "app"); err != "login_required" || len(stranger.cookies) != 0 {
 		t.Errorf("nobody is signed in: %q %v", err, stranger.cookies)
 	}
-	stranger.cookies["__Host-gatehouse-session"] = "stale"
+	stranger.cookies[sessionCookie] = "stale"
 	if err := silent(stranger, "app"); err != "login_required" {
 		t.Errorf("the session is no more: %q", err)
 	}
@@ -85,7 +85,7 @@ func TestInteraction_OIDC_3_1_2_1_Reauthentication(t *testing.T) {
 			{[]string{"prompt", "select_account"}, true},
 			{[]string{"prompt", "login consent"}, true},
 		} {
-			before := b.cookies["__Host-gatehouse-session"]
+			before := b.cookies[sessionCookie]
 			a := b.authorize(ask("app", test.pairs...), "")
 			if asked := strings.HasPrefix(a.Header().Get("Location"), "/login?"); asked != test.login {
 				t.Errorf("%v: sign-in asked: %v", test.pairs, asked)
@@ -97,7 +97,7 @@ func TestInteraction_OIDC_3_1_2_1_Reauthentication(t *testing.T) {
 			if a.arrived(t, appURL).Get("code") == "" {
 				t.Errorf("%v: %v", test.pairs, a.Header())
 			}
-			b.cookies["__Host-gatehouse-session"] = before // as old as it was
+			b.cookies[sessionCookie] = before // as old as it was
 		}
 	})
 }
@@ -116,7 +116,7 @@ func TestInteraction_CLIENTS3_ForeignBrowser(t *testing.T) {
 	fields := page.fields()
 	for _, decision := range []string{"allow", "deny"} {
 		fields.Set("decision", decision)
-		expectPage(t, "a foreign "+decision, eve.submit("/consent", fields))
+		expectPage(t, "a foreign "+decision, eve.fill("/consent", fields))
 	}
 	nobody := w.browser()
 	expectPage(t, "no cookies", nobody.get(at))
@@ -154,7 +154,7 @@ func TestInteraction_CLIENTS3_SessionSwitch(t *testing.T) {
 	if to := b.follow(b.decide(page, "allow"), "").Header().Get("Location"); !strings.HasPrefix(to, "/login?") {
 		t.Errorf("bob goes on with ann's request: %s", to)
 	}
-	delete(b.cookies, "__Host-gatehouse-session")
+	delete(b.cookies, sessionCookie)
 	if to := b.follow(b.decide(page, "allow"), "").Header().Get("Location"); !strings.HasPrefix(to, "/login?") {
 		t.Errorf("nobody goes on with it: %s", to)
 	}
@@ -169,7 +169,7 @@ func TestInteraction_ExpiresAndLosesItsClient(t *testing.T) {
 		b := w.as("ann")
 		page := b.authorize(ask("app"), "")
 		old := storage.Interaction{
-			Hash: sha256.Sum256([]byte("old")), Browser: sha256.Sum256([]byte(b.cookies["__Host-gatehouse-browser"])),
+			Hash: sha256.Sum256([]byte("old")), Browser: sha256.Sum256([]byte(b.cookies[browserCookie])),
 			ClientID: "app", RedirectURI: appURL, MaxAge: -1, CreatedAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now(),
 		}
 		if err := w.store.CreateInteraction(t.Context(), old); err != nil {
@@ -208,7 +208,7 @@ func TestInteraction_AS28_CrossSiteForm(t *testing.T) {
 		}
 	}
 	fields.Set("decision", "perhaps")
-	if a := b.submit("/consent", fields); a.Code != http.StatusBadRequest {
+	if a := b.fill("/consent", fields); a.Code != http.StatusBadRequest {
 		t.Errorf("no decision: %d", a.Code)
 	}
 }

@@ -61,13 +61,14 @@ func (s *Server) newChallenge(ceremony string, browser [32]byte, now time.Time) 
 // spendChallenge returns the judge of challenges: made here, for this ceremony,
 // in this browser, not long ago, and never taken before.
 func (s *Server) spendChallenge(r *http.Request, ceremony string, now time.Time) func(challenge []byte) error {
+	_, browser := s.cookie(r, cookieBrowser)
+	ctx := r.Context()
 	return func(challenge []byte) error {
-		_, browser := s.cookie(r, cookieBrowser)
 		var random string
 		err := s.sealed.OpenValue("passkey "+ceremony, bound(browser), string(challenge), now, &random)
 		if err == nil {
 			sum := sha256.Sum256(challenge)
-			err = s.cfg.Store.UseJTI(r.Context(), "passkey", hex.EncodeToString(sum[:]), now.Add(challengeLifetime), now)
+			err = s.cfg.Store.UseJTI(ctx, "passkey", hex.EncodeToString(sum[:]), now.Add(challengeLifetime), now)
 		}
 		if errors.Is(err, sealed.ErrOpen) || errors.Is(err, storage.ErrSpent) {
 			return fmt.Errorf("%w: challenge: %w", passkey.ErrRefused, err)

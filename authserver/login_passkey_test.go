@@ -49,15 +49,15 @@ func (w *world) passkeyOf(id string) *passkeytest.Authenticator {
 var passkeyOptions = regexp.MustCompile(`data-options="([^"]*)"`)
 
 // touch opens the sign-in page and returns what the authenticator answers.
-func (v *visitor) touch(a *passkeytest.Authenticator, page string) string {
-	v.t.Helper()
-	found := passkeyOptions.FindStringSubmatch(v.get(page).Body.String())
+func (b *browser) touch(a *passkeytest.Authenticator, page string) string {
+	b.t.Helper()
+	found := passkeyOptions.FindStringSubmatch(b.get(page).Body.String())
 	if found == nil {
-		v.t.Fatal("no passkey on the page")
+		b.t.Fatal("no passkey on the page")
 	}
 	credential, err := a.Get(html.UnescapeString(found[1]))
 	if err != nil {
-		v.t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	return credential
 }
@@ -67,7 +67,7 @@ func TestPasskey_SignsInWithoutASecondFactor(t *testing.T) {
 	w := newWorld(t)
 	w.guarded("ada")
 	w.app("app")
-	a, v := w.passkeyOf("ada"), w.visitor(issuer)
+	a, v := w.passkeyOf("ada"), w.browser()
 	handle := v.begin("app")
 	credential := v.touch(a, "/login?interaction="+handle)
 	wantAt(t, v.submit("/login/passkey", "interaction", handle, "credential", credential), "/consent?interaction="+handle)
@@ -100,13 +100,13 @@ func TestPasskey_WrongOnesAreRefused(t *testing.T) {
 		"somebody else's": {func(a *passkeytest.Authenticator) { a.UserHandle = []byte("gone") }, 422},
 		"copied":          {func(a *passkeytest.Authenticator) { a.Counter = 0 }, 422},
 	} {
-		a, v := w.passkeyOf("ada"), w.visitor(issuer)
+		a, v := w.passkeyOf("ada"), w.browser()
 		test.change(a)
-		if got := v.submit("/login/passkey", "credential", v.touch(a, "/login")); got.Code != test.status || v.session() != "" {
+		if got := v.submit("/login/passkey", "credential", v.touch(a, "/login")); got.Code != test.status || v.cookies[sessionCookie] != "" {
 			t.Errorf("%s: %d", name, got.Code)
 		}
 	}
-	a, v, other := w.passkeyOf("ada"), w.visitor(issuer), w.visitor(issuer)
+	a, v, other := w.passkeyOf("ada"), w.browser(), w.browser()
 	other.get("/login")
 	wantPage(t, other.submit("/login/passkey", "credential", v.touch(a, "/login")), http.StatusUnprocessableEntity) // another browser's challenge
 	wantPage(t, v.submit("/login/passkey", "credential", "{}"), http.StatusUnprocessableEntity)
@@ -122,7 +122,7 @@ func TestPasskey_PagesEndAndSeveralMayBeOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.owner("ada")
-		a, v := w.passkeyOf("ada"), w.visitor(issuer)
+		a, v := w.passkeyOf("ada"), w.browser()
 		late := v.touch(a, "/login")
 		<-time.After(31 * time.Minute)
 		wantPage(t, v.submit("/login/passkey", "credential", late), http.StatusUnprocessableEntity)
@@ -136,7 +136,8 @@ func TestPasskey_WebAuthn_5_1_2_NoneAtAnAddress(t *testing.T) {
 	t.Parallel()
 	const origin = "http://127.0.0.1:9000"
 	w := newWorld(t, func(c *authserver.Config) { c.Issuer = origin })
-	v := w.visitor(origin)
+	v := w.browser()
+	v.origin = origin
 	if page := v.get("/login"); page.Code != http.StatusOK || strings.Contains(page.Body.String(), "passkey") {
 		t.Errorf("page: %d %s", page.Code, page.Body)
 	}

@@ -39,9 +39,9 @@ func TestSecondFactor_RFC6238_5_2_EachStepOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		code, _ := w.guarded("ada")
-		v := w.visitor(issuer)
+		v := w.browser()
 		wantAt(t, v.try("ada", goodPassword), secondPage)
-		if v.session() != "" {
+		if v.cookies[sessionCookie] != "" {
 			t.Fatal("a session after the first factor")
 		}
 		wantPage(t, v.get("/login"), http.StatusOK, `name="password"`) // the pending sign-in is no session
@@ -53,7 +53,7 @@ func TestSecondFactor_RFC6238_5_2_EachStepOnce(t *testing.T) {
 		if err != nil || len(sessions) != 1 || strings.Join(sessions[0].Methods, " ") != "pwd otp mfa" {
 			t.Errorf("sessions %+v %v", sessions, err)
 		}
-		again := w.visitor(issuer)
+		again := w.browser()
 		again.try("ada", goodPassword)
 		wantPage(t, again.submit(secondPage, "code", used), http.StatusUnprocessableEntity, "wrong or was used")
 		<-time.After(30 * time.Second)
@@ -65,13 +65,13 @@ func TestSecondFactor_RecoveryCodesWorkOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, codes := w.guarded("ada")
-	v := w.visitor(issuer)
+	v := w.browser()
 	v.try("ada", goodPassword)
 	wantPage(t, v.get(recoveryPage), http.StatusOK, "recovery code", `action="`+strings.ReplaceAll(recoveryPage, "&", "&amp;"))
 	wantPage(t, v.submit(recoveryPage, "code", "0000-0000-0000-0000"), http.StatusUnprocessableEntity, "recovery code")
 	wantPage(t, v.submit(secondPage, "code", codes[0]), http.StatusUnprocessableEntity) // on the other page
 	wantAt(t, v.submit(recoveryPage, "code", strings.ToUpper(codes[0])), "/account")
-	again := w.visitor(issuer)
+	again := w.browser()
 	again.try("ada", goodPassword)
 	wantPage(t, again.submit(recoveryPage, "code", codes[0]), http.StatusUnprocessableEntity, "wrong or was used")
 	wantAt(t, again.submit(recoveryPage, "code", codes[1]), "/account")
@@ -85,7 +85,7 @@ func TestSecondFactor_PendingBelongsToBrowserAndTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		code, _ := w.guarded("ada")
-		v, thief := w.visitor(issuer), w.visitor(issuer)
+		v, thief := w.browser(), w.browser()
 		v.try("ada", goodPassword)
 		wantAt(t, thief.submit(secondPage, "code", code()), "/login?return=account") // without the first
 		thief.get("/login")
@@ -104,7 +104,7 @@ func TestSecondFactor_PendingBelongsToBrowserAndTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantAt(t, v.submit(secondPage, "code", code()), "/login?return=account") // disabled meanwhile
-		if v.session() != "" || thief.session() != "" {
+		if v.cookies[sessionCookie] != "" || thief.cookies[sessionCookie] != "" {
 			t.Error("signed in")
 		}
 	})
@@ -115,7 +115,7 @@ func TestSecondFactor_GuessingGetsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		code, _ := w.guarded("ada")
-		owner, thief := w.visitor(issuer), w.visitor(issuer)
+		owner, thief := w.browser(), w.browser()
 		owner.try("ada", goodPassword)
 		wantAt(t, owner.submit(secondPage, "code", code()), "/account")
 		<-time.After(time.Minute)
@@ -134,7 +134,7 @@ func TestSecondFactor_GoesOnWithTheInteraction(t *testing.T) {
 	w := newWorld(t)
 	code, _ := w.guarded("ada")
 	w.app("app")
-	v := w.visitor(issuer)
+	v := w.browser()
 	handle := v.begin("app")
 	wantAt(t, v.submit("/login", "interaction", handle, "username", "ada", "password", goodPassword), "/login/second-factor?interaction="+handle)
 	wantAt(t, v.get("/consent?interaction="+handle), "/login?interaction="+handle) // not yet
@@ -147,7 +147,7 @@ func TestSecondFactor_PendingEndsWithAChangeOfTheAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	code, _ := w.guarded("ada")
-	v := w.visitor(issuer)
+	v := w.browser()
 	v.try("ada", goodPassword)
 	if _, err := w.store.UpdateUser(t.Context(), w.stored("ada"), nil, time.Now()); err != nil { // a new password, say
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ func TestLogin_SignsInAndGoesOn(t *testing.T) {
 	w := newWorld(t)
 	w.owner("ada")
 	w.app("app")
-	v := w.visitor(issuer)
+	v := w.browser()
 	handle := v.begin("app")
 	wantPage(t, v.get("/login?interaction="+handle), http.StatusOK, `name="username"`, `name="password"`, `value="`+handle+`"`, "app.example")
 	wantAt(t, v.submit("/login", "interaction", handle, "username", " ADA ", "password", goodPassword), "/consent?interaction="+handle)
@@ -44,11 +45,14 @@ func TestLogin_RFC6265bis_CookieAttributes(t *testing.T) {
 	}{issuer: {sessionCookie, true}, "http://localhost:9000": {"gatehouse-session", false}} {
 		w := newWorld(t, func(c *authserver.Config) { c.Issuer = origin })
 		w.owner("ada")
-		v := w.visitor(origin)
-		wantAt(t, v.try("ada", goodPassword), "/account")
-		c := v.cookies[test.name]
-		if c == nil || c.Secure != test.secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 30*24*3600 {
-			t.Errorf("%s: cookies %v", origin, v.cookies)
+		v := w.browser()
+		v.origin = origin
+		a := v.try("ada", goodPassword)
+		wantAt(t, a, "/account")
+		cookies := a.Result().Cookies()
+		i := slices.IndexFunc(cookies, func(c *http.Cookie) bool { return c.Name == test.name })
+		if i < 0 || cookies[i].Secure != test.secure || cookies[i].MaxAge != 30*24*3600 {
+			t.Errorf("%s: cookies %v", origin, cookies)
 		}
 	}
 }
@@ -57,18 +61,18 @@ func TestLogin_SessionFixation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.owner("ada")
-	v := w.visitor(issuer)
-	v.cookies[sessionCookie] = &http.Cookie{Name: sessionCookie, Value: strings.Repeat("a", 43)}
+	v := w.browser()
+	v.cookies[sessionCookie] = strings.Repeat("a", 43)
 	v.try("ada", goodPassword)
-	first := v.session()
+	first := v.cookies[sessionCookie]
 	if first == strings.Repeat("a", 43) || len(first) != 43 {
 		t.Fatalf("session %q", first)
 	}
 	v.try("ada", goodPassword)
-	if v.session() == first {
+	if v.cookies[sessionCookie] == first {
 		t.Error("the session is the same after a sign-in")
 	}
-	v.cookies[sessionCookie].Value = first
+	v.cookies[sessionCookie] = first
 	wantPage(t, v.get("/login"), http.StatusOK, `name="password"`) // the old one is dead
 }
 
@@ -81,7 +85,7 @@ func TestLogin_SameWordsForEveryWrongPassword(t *testing.T) {
 	var pages []string
 	for _, name := range []string{"ada", "gone", "nobody", "keyless", "not a name"} {
 		before := w.server.PasswordsHashed()
-		a := w.visitor(issuer).try(name, "wrong password")
+		a := w.browser().try(name, "wrong password")
 		wantPage(t, a, http.StatusUnprocessableEntity, "username or the password is wrong")
 		if hashed := w.server.PasswordsHashed() - before; hashed != 1 {
 			t.Errorf("%s: %d hashes", name, hashed)
@@ -96,9 +100,9 @@ func TestLogin_SameWordsForEveryWrongPassword(t *testing.T) {
 			t.Errorf("page %d differs:\n%s\n%s", i, page, pages[0])
 		}
 	}
-	v := w.visitor(issuer)
+	v := w.browser()
 	wantPage(t, v.try("gone", goodPassword), http.StatusForbidden, "disabled")
-	if v.session() != "" {
+	if v.cookies[sessionCookie] != "" {
 		t.Error("a disabled account has a session")
 	}
 	if log := w.logs.String(); strings.Contains(log, "not a name") || strings.Contains(log, "wrong password") {
@@ -121,16 +125,16 @@ func TestLogin_NeverAnOpenRedirect(t *testing.T) {
 	w := newWorld(t)
 	w.owner("ada")
 	for _, evil := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "account/../..", "javascript:alert(1)", "ACCOUNT"} {
-		v := w.visitor(issuer)
+		v := w.browser()
 		query := "?" + values("return", evil).Encode()
 		if a := v.get("/login" + query); a.Code != http.StatusBadRequest || strings.Contains(a.Body.String(), "evil") {
 			t.Errorf("%s: %d", evil, a.Code)
 		}
-		if a := v.submit("/login"+query, "username", "ada", "password", goodPassword); a.Code != http.StatusBadRequest || v.session() != "" {
+		if a := v.submit("/login"+query, "username", "ada", "password", goodPassword); a.Code != http.StatusBadRequest || v.cookies[sessionCookie] != "" {
 			t.Errorf("POST %s: %d", evil, a.Code)
 		}
 		for _, name := range []string{"return", "next", "redirect_uri", "url"} { // from the form nothing is taken
-			wantAt(t, w.visitor(issuer).submit("/login", "username", "ada", "password", goodPassword, name, evil), "/account")
+			wantAt(t, w.browser().submit("/login", "username", "ada", "password", goodPassword, name, evil), "/account")
 		}
 		for _, a := range []answer{
 			v.get("/login?" + values("interaction", evil).Encode()),
@@ -138,7 +142,7 @@ func TestLogin_NeverAnOpenRedirect(t *testing.T) {
 		} {
 			wantPage(t, a, http.StatusBadRequest, "start again")
 		}
-		if v.session() != "" {
+		if v.cookies[sessionCookie] != "" {
 			t.Errorf("%s: signed in", evil)
 		}
 	}
@@ -152,7 +156,7 @@ func TestLogin_OtherOriginsAreRefused(t *testing.T) {
 		for header, value := range map[string]string{"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"} {
 			r := form(path, values("username", "ada", "password", goodPassword, "decision", "sign_out"))
 			r.Header.Set(header, value)
-			v := w.visitor(issuer)
+			v := w.browser()
 			wantPage(t, v.send(r), http.StatusForbidden, "did not come from here")
 			if len(v.cookies) != 0 {
 				t.Errorf("%s %s: cookies %v", path, header, v.cookies)
@@ -166,12 +170,12 @@ func TestLogin_InteractionOfAnotherBrowser(t *testing.T) {
 	w := newWorld(t)
 	w.owner("ada")
 	w.app("app")
-	handle := w.visitor(issuer).begin("app")
-	thief := w.visitor(issuer)
+	handle := w.browser().begin("app")
+	thief := w.browser()
 	thief.begin("app")
 	wantPage(t, thief.get("/login?interaction="+handle), http.StatusBadRequest, "start again")
 	wantPage(t, thief.submit("/login", "interaction", handle, "username", "ada", "password", goodPassword), http.StatusBadRequest, "start again")
-	if thief.session() != "" {
+	if thief.cookies[sessionCookie] != "" {
 		t.Error("a session for another browser's interaction")
 	}
 	if left, err := w.store.Sessions(t.Context(), "ada", time.Now()); err != nil || len(left) != 0 {
@@ -185,12 +189,12 @@ func TestLogin_ExpiredInteraction(t *testing.T) {
 		w := newWorld(t)
 		w.owner("ada")
 		w.app("app")
-		v := w.visitor(issuer)
+		v := w.browser()
 		handle := v.begin("app")
 		<-time.After(31 * time.Minute)
 		wantPage(t, v.get("/login?interaction="+handle), http.StatusBadRequest, "start again")
 		wantPage(t, v.submit("/login", "interaction", handle, "username", "ada", "password", goodPassword), http.StatusBadRequest, "start again")
-		if v.session() != "" {
+		if v.cookies[sessionCookie] != "" {
 			t.Error("signed in")
 		}
 	})
@@ -200,11 +204,11 @@ func TestLogin_NoPasswords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *authserver.Config) { c.Login.NoPasswords = true })
 	w.owner("ada")
-	v := w.visitor(issuer)
+	v := w.browser()
 	if a := v.get("/login"); a.Code != http.StatusOK || strings.Contains(a.Body.String(), `name="password"`) {
 		t.Errorf("page: %d", a.Code)
 	}
-	if a := v.try("ada", goodPassword); a.Code != http.StatusBadRequest || v.session() != "" {
+	if a := v.try("ada", goodPassword); a.Code != http.StatusBadRequest || v.cookies[sessionCookie] != "" {
 		t.Errorf("password: %d", a.Code)
 	}
 }
@@ -214,13 +218,13 @@ func TestLogin_SessionsSlideAndEnd(t *testing.T) {
 	w := newWorld(t)
 	w.owner("ada")
 	const day = 24 * time.Hour
-	for name, test := range map[string]struct{ began, seen, want time.Duration }{ // ago, ago, from now
+	for name, test := range map[string]struct{ began, seen, want time.Duration }{ // two times ago, one from now
 		"used":                    {10 * day, time.Hour, 7 * day},
 		"used-a-moment-ago":       {10 * day, 4 * time.Minute, time.Hour},
 		"used-on-the-last-day":    {30*day - 2*time.Hour, time.Hour, 2 * time.Hour},
 		"used-until-the-last-day": {30*day - time.Minute, day, time.Minute},
 	} {
-		v, now := w.visitor(issuer), time.Now()
+		v, now := w.browser(), time.Now()
 		hash := sha256.Sum256([]byte(name))
 		_, err := w.store.SignIn(t.Context(), storage.Session{
 			Hash: hash, UserID: "ada", AuthTime: now.Add(-test.began), CreatedAt: now.Add(-test.began), LastSeenAt: now.Add(-test.seen), ExpiresAt: now.Add(time.Hour),
@@ -228,7 +232,7 @@ func TestLogin_SessionsSlideAndEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.cookies[sessionCookie] = &http.Cookie{Name: sessionCookie, Value: name}
+		v.cookies[sessionCookie] = name
 		wantAt(t, v.get("/login"), "/account")
 		session, _, err := w.store.Session(t.Context(), hash, now)
 		if off := session.ExpiresAt.Sub(now) - test.want; err != nil || off < -time.Minute/2 || off > time.Minute/2 {
@@ -266,7 +270,7 @@ func TestLogin_D3_StatementBudget(t *testing.T) {
 	w := newWorld(t, func(c *authserver.Config) { c.Store = store })
 	w.owner("ada")
 	w.app("app")
-	v := w.visitor(issuer)
+	v := w.browser()
 	handle := v.begin("app")
 	store.steps.Store(0)
 	v.get("/login?interaction=" + handle)
@@ -277,7 +281,7 @@ func TestLogin_D3_StatementBudget(t *testing.T) {
 	if n := store.steps.Swap(0); n != 2 {
 		t.Errorf("POST: %d statements", n)
 	}
-	w.visitor(issuer).get("/login")
+	w.browser().get("/login")
 	if n := store.steps.Swap(0); n != 0 {
 		t.Errorf("GET of a stranger: %d statements", n)
 	}
@@ -287,18 +291,18 @@ func TestLogout_EndsTheSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.owner("ada")
-	v := w.visitor(issuer)
+	v := w.browser()
 	wantPage(t, v.get("/logout"), http.StatusOK, "You are signed out")
 	v.try("ada", goodPassword)
-	session := v.session()
+	session := v.cookies[sessionCookie]
 	wantPage(t, v.get("/logout"), http.StatusOK, `value="sign_out"`, "ada")
 	wantAt(t, v.submit("/logout"), "/account") // no decision, nothing done
 	wantAt(t, v.submit("/logout", "decision", "sign_out"), "/logout")
-	if v.session() != "" {
+	if v.cookies[sessionCookie] != "" {
 		t.Error("the cookie is still there")
 	}
 	wantPage(t, v.get("/logout"), http.StatusOK, "You are signed out")
-	v.cookies[sessionCookie] = &http.Cookie{Name: sessionCookie, Value: session}
+	v.cookies[sessionCookie] = session
 	wantPage(t, v.get("/login"), http.StatusOK, `name="password"`)
 	wantAt(t, v.submit("/logout", "decision", "sign_out"), "/logout")
 	if a := w.do(httptest.NewRequest(http.MethodGet, issuer+"/logout?decision=sign_out", nil)); a.Code != http.StatusOK {

@@ -34,24 +34,24 @@ func withUpstreams(t *testing.T, change ...func(*authserver.Upstream)) (*world, 
 
 // away chooses the provider and returns the callback that the browser comes
 // back to, below the issuer.
-func (v *visitor) away(pairs ...string) string {
-	v.t.Helper()
-	a := v.submit("/login", append([]string{"upstream", "corp"}, pairs...)...)
+func (b *browser) away(pairs ...string) string {
+	b.t.Helper()
+	a := b.submit("/login", append([]string{"upstream", "corp"}, pairs...)...)
 	if a.Code != http.StatusSeeOther {
-		v.t.Fatalf("to the provider: %d %s", a.Code, a.Body)
+		b.t.Fatalf("to the provider: %d %s", a.Code, a.Body)
 	}
 	if to := a.Header().Get("Location"); len(to) > 1000 {
-		v.t.Errorf("the address has %d bytes", len(to))
+		b.t.Errorf("the address has %d bytes", len(to))
 	}
 	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	back, err := browser.Get(a.Header().Get("Location"))
 	if err != nil {
-		v.t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	back.Body.Close()
 	callback, ours := strings.CutPrefix(back.Header.Get("Location"), issuer)
 	if !ours {
-		v.t.Fatalf("back at %v", back.Header)
+		b.t.Fatalf("back at %v", back.Header)
 	}
 	return callback
 }
@@ -61,7 +61,7 @@ func TestUpstream_FirstAndNextSignIn(t *testing.T) {
 	w, _ := withUpstreams(t)
 	w.owner("ada@example.org") // the same address is nobody's proof
 	w.app("app")
-	v := w.visitor(issuer)
+	v := w.browser()
 	handle := v.begin("app")
 	wantPage(t, v.get("/login?interaction="+handle), http.StatusOK, `name="upstream" value="corp"`, "Continue with Corp")
 	wantAt(t, v.get(v.away("interaction", handle)), "/consent?interaction="+handle)
@@ -73,7 +73,7 @@ func TestUpstream_FirstAndNextSignIn(t *testing.T) {
 	if made.ID == "ada@example.org" || !strings.HasPrefix(made.Username, "ada@example.org-") || made.Email != "ada@example.org" || !made.EmailVerified || made.PasswordHash != "" {
 		t.Errorf("made %+v", made)
 	}
-	again := w.visitor(issuer)
+	again := w.browser()
 	wantAt(t, again.get(again.away()), "/account")
 	if users, _ := w.store.ListUsers(t.Context(), "", 10); len(users) != 2 {
 		t.Errorf("the second sign-in made an account: %+v", users)
@@ -88,7 +88,7 @@ func TestUpstream_FirstAndNextSignIn(t *testing.T) {
 func TestUpstream_MixUpsAreRefused(t *testing.T) {
 	t.Parallel()
 	w, _ := withUpstreams(t)
-	v, other := w.visitor(issuer), w.visitor(issuer)
+	v, other := w.browser(), w.browser()
 	other.get("/login")
 	other.away()
 	for name, a := range map[string]answer{
@@ -106,7 +106,7 @@ func TestUpstream_MixUpsAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %v", name, a.Code, a.Header())
 		}
 	}
-	if v.session() != "" || other.session() != "" {
+	if v.cookies[sessionCookie] != "" || other.cookies[sessionCookie] != "" {
 		t.Error("signed in")
 	}
 	callback := v.away()
@@ -132,9 +132,9 @@ func TestUpstream_OnlyVerifiedAddressesOfAllowedDomains(t *testing.T) {
 	} {
 		w, theirs := withUpstreams(t, func(u *authserver.Upstream) { u.AllowedDomains = []string{"Example.org"} })
 		theirs.Claims = test.claims
-		v := w.visitor(issuer)
+		v := w.browser()
 		a := v.get(v.away())
-		if in := a.Code == http.StatusSeeOther && v.session() != ""; in != test.in {
+		if in := a.Code == http.StatusSeeOther && v.cookies[sessionCookie] != ""; in != test.in {
 			t.Errorf("%s: %d %s", name, a.Code, a.Body)
 		}
 		if !test.in {
@@ -147,7 +147,7 @@ func TestUpstream_DeadProviderAndRefusal(t *testing.T) {
 	t.Parallel()
 	w, theirs := withUpstreams(t)
 	theirs.Down = true
-	v := w.visitor(issuer)
+	v := w.browser()
 	wantPage(t, v.submit("/login", "upstream", "corp"), http.StatusServiceUnavailable, "cannot be reached", "/login?return=account")
 	theirs.Down, theirs.Refuse = false, "access_denied"
 	wantPage(t, v.get(v.away()), http.StatusBadRequest, "did not sign you in")
@@ -159,7 +159,7 @@ func TestUpstream_DeadProviderAndRefusal(t *testing.T) {
 func TestUpstream_SecondFactorIsAskedAllTheSame(t *testing.T) {
 	t.Parallel()
 	w, _ := withUpstreams(t)
-	v := w.visitor(issuer)
+	v := w.browser()
 	v.get(v.away())
 	users, err := w.store.ListUsers(t.Context(), "", 1)
 	if err != nil || len(users) != 1 || users[0].Username != "ada@example.org" {
@@ -171,7 +171,7 @@ func TestUpstream_SecondFactorIsAskedAllTheSame(t *testing.T) {
 	if _, err := w.store.UpdateUser(t.Context(), users[0], nil, users[0].CreatedAt); err != nil {
 		t.Fatal(err)
 	}
-	again := w.visitor(issuer)
+	again := w.browser()
 	wantAt(t, again.get(again.away()), secondPage)
 }
 

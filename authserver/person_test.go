@@ -18,7 +18,11 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-const appURL = "https://app.example/callback"
+const (
+	appURL        = "https://app.example/callback"
+	sessionCookie = "__Host-gatehouse-session"
+	browserCookie = "__Host-gatehouse-browser"
+)
 
 // user creates a person who can sign in.
 func (w *world) user(id string, change ...func(*storage.User)) {
@@ -84,13 +88,18 @@ func challenge(verifier string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// browser is what a person uses: it keeps cookies and follows redirects.
+// browser is what a person uses: it keeps cookies, and sends forms from the
+// pages of its origin.
 type browser struct {
 	*world
+	origin  string
+	address string
 	cookies map[string]string
 }
 
-func (w *world) browser() *browser { return &browser{w, map[string]string{}} }
+func (w *world) browser() *browser {
+	return &browser{w, issuer, "203.0.113.7:4711", map[string]string{}}
+}
 
 // as returns a browser in which a new person is signed in.
 func (w *world) as(user string) *browser {
@@ -116,12 +125,13 @@ func (b *browser) signIn(user, interaction string) {
 	if _, err := b.store.SignIn(b.t.Context(), s, [32]byte{}, about); err != nil {
 		b.t.Fatal(err)
 	}
-	b.cookies["__Host-gatehouse-session"] = cookie
+	b.cookies[sessionCookie] = cookie
 }
 
 // send sends one request of the browser and keeps the cookies.
 func (b *browser) send(r *http.Request) answer {
 	b.t.Helper()
+	r.RemoteAddr = b.address
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
@@ -130,7 +140,8 @@ func (b *browser) send(r *http.Request) answer {
 		if b.cookies[c.Name] = c.Value; c.MaxAge < 0 {
 			delete(b.cookies, c.Name)
 		}
-		if c.Name != "__Host-gatehouse-browser" && c.Name != "__Host-gatehouse-session" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
+		https := strings.HasPrefix(b.origin, "https:")
+		if strings.HasPrefix(c.Name, "__Host-gatehouse-") != https || c.Secure != https || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
 			b.t.Errorf("cookie %v", c)
 		}
 	}
@@ -139,14 +150,20 @@ func (b *browser) send(r *http.Request) answer {
 
 func (b *browser) get(path string) answer {
 	b.t.Helper()
-	return b.send(httptest.NewRequest(http.MethodGet, issuer+path, nil))
+	return b.send(httptest.NewRequest(http.MethodGet, b.origin+path, nil))
 }
 
-// submit posts a form of one of the server's pages.
-func (b *browser) submit(path string, v url.Values) answer {
+// submit posts a form of one of the server's pages; fill does so as well.
+func (b *browser) submit(path string, pairs ...string) answer {
 	b.t.Helper()
-	r := form(path, v)
-	r.Header.Set("Origin", issuer)
+	return b.fill(path, values(pairs...))
+}
+
+func (b *browser) fill(path string, v url.Values) answer {
+	b.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, b.origin+path, strings.NewReader(v.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", b.origin)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	return b.send(r)
 }
@@ -219,7 +236,7 @@ func (b *browser) decide(page answer, decision string, pairs ...string) answer {
 	if fields["scope"] = ticked; len(ticked) == 0 {
 		fields.Del("scope")
 	}
-	return b.submit("/consent", fields)
+	return b.fill("/consent", fields)
 }
 
 // arrived returns the parameters with which the browser came to the client.

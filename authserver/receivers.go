@@ -32,10 +32,12 @@ type receiver struct {
 	confirmed map[int64]struct{}
 }
 
-// confirmation is an event that some receivers have yet to confirm.
+// confirmation is an event that some receivers have yet to confirm. Replays of
+// one token at once all wait for the same event.
 type confirmation struct {
 	missing map[receiverID]struct{}
 	done    chan struct{} // closed when missing is empty
+	waiters int
 }
 
 func newReceivers() receivers {
@@ -60,7 +62,9 @@ func (l *eventLog) awaitReceivers(ctx context.Context, e revocation) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.receivers.waiting, e.Seq)
+	if waiting.waiters--; waiting.waiters == 0 {
+		delete(l.receivers.waiting, e.Seq)
+	}
 }
 
 // arrive notes that a receiver polls and all that it confirms. It returns nil
@@ -107,6 +111,10 @@ func (l *eventLog) depart(id receiverID, r *receiver, gone bool, now time.Time) 
 
 // expect returns the confirmation to wait for; nil when nobody is missing.
 func (r *receivers) expect(e revocation) *confirmation {
+	if c := r.waiting[e.Seq]; c != nil {
+		c.waiters++
+		return c
+	}
 	missing := map[receiverID]struct{}{}
 	for id, known := range r.byID {
 		if known.away() {
@@ -120,7 +128,7 @@ func (r *receivers) expect(e revocation) *confirmation {
 	if len(missing) == 0 {
 		return nil
 	}
-	c := &confirmation{missing: missing, done: make(chan struct{})}
+	c := &confirmation{missing: missing, done: make(chan struct{}), waiters: 1}
 	r.waiting[e.Seq] = c
 	return c
 }

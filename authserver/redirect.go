@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/authserver/internal/clientmetadata"
 )
 
 const maxRedirectURI = 2048
@@ -49,7 +51,7 @@ func sameRedirect(registered, requested string) bool {
 func loopbackURI(uri string) (host, rest string, ok bool) {
 	after, found := strings.CutPrefix(uri, "http://")
 	u, err := url.Parse(uri)
-	if !found || err != nil || u.User != nil || strings.ContainsAny(uri, "#\\") || !isLoopback(u.Hostname()) {
+	if !found || err != nil || u.User != nil || strings.ContainsAny(uri, "#\\") || !clientmetadata.Loopback(u.Hostname()) {
 		return "", "", false
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); (u.Port() != "" && (err != nil || port == 0)) || strings.HasSuffix(u.Host, ":") {

@@ -89,4 +89,4 @@ func (s *Server) revokeRefreshToken(ctx context.Context, c *client, presented st
 }
 
 // errForeignToken refuses to touch the token of another client (RFC 7009 §2.1).
-var errForeignToken = invalidRequest("The token was issued to another client.")
+var errForeignToken = &oauthError{status: http.StatusBadRequest, code: codeInvalidRequest, description: "The token was issued to another client."}

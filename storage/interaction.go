@@ -54,9 +54,10 @@ type Progress struct {
 	// there is none in force.
 	SignedIn Session
 	User     User
-	// Consented are the scopes of the user's living grants to this client for
-	// this resource, sorted, without repetition; ConsentedDigest is
-	// [Grant.ClientDigest] of the newest of them.
+	// ConsentedDigest is [Grant.ClientDigest] of the newest of the user's living
+	// grants to this client for this resource. Consented are the scopes of those
+	// of them that have the same one, sorted, without repetition: what was
+	// granted to the client before it changed is no consent to what it is now.
 	Consented       []string
 	ConsentedDigest []byte
 }

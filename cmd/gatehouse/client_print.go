@@ -17,33 +17,26 @@ type clientListCommand struct {
 	jsonOutput
 }
 
-// Run lists clients page by page, so that many need little memory.
+// Run lists all clients.
 func (c *clientListCommand) Run(ctx context.Context, p *process) error {
-	const page = 500
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
 		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		if !c.JSON {
 			fmt.Fprintln(table, "CLIENT_ID\tNAME\tAUTH METHOD\tGRANT TYPES\tSCOPE")
 		}
-		for after := ""; ; {
-			clients, err := store.ListClients(ctx, after, page)
+		for client, err := range listed(ctx, store.ListClients, func(c storage.Client) string { return c.ID }) {
+			if err == nil {
+				err = c.line(p.stdout, table, client)
+			}
 			if err != nil {
 				return err
 			}
-			for _, client := range clients {
-				if err := c.line(p.stdout, table, client); err != nil {
-					return err
-				}
-				after = client.ID
-			}
-			if len(clients) < page {
-				return table.Flush()
-			}
 		}
+		return table.Flush()
 	})
 }
 
-func (c *clientListCommand) line(stdout io.Writer, table io.Writer, client storage.Client) error {
+func (c *clientListCommand) line(stdout, table io.Writer, client storage.Client) error {
 	if c.JSON {
 		return printJSON(stdout, registration(client, ""))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/web"
 )
 
-// peopleConfig is what the settings say about sign-in, self-registration and
-// pages; it reads the files that they name.
+// peopleConfig is what the settings say about sign-in, self-registration, pages
+// and whom a request is from; it reads the files that they name.
 func peopleConfig(s settings.Settings, cfg *authserver.Config) error {
 	cfg.Login = authserver.Login{NoPasswords: !s.Login.Passwords, SessionLifetime: s.Login.SessionLifetime}
 	for _, u := range s.Login.Upstreams {
@@ -25,6 +25,11 @@ func peopleConfig(s settings.Settings, cfg *authserver.Config) error {
 			Scopes: u.Scopes, AllowedDomains: u.AllowedDomains,
 		})
 	}
+	proxies, err := s.Proxies()
+	if err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	cfg.TrustedProxies = proxies
 	dcr, cimd := s.Registration.DCR, s.Registration.CIMD
 	tokens, err := readSecret(dcr.InitialAccessTokenFile)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 
@@ -90,4 +91,29 @@ func storeError(err error) error {
 		return fmt.Errorf("%w; look at it again and repeat the command", err)
 	}
 	return err
+}
+
+// listed yields all records of a list that the store gives in pages, so that
+// many need little memory. An error is the last thing it yields; key is what
+// the list is ordered by.
+func listed[T any](ctx context.Context, list func(ctx context.Context, after string, limit int) ([]T, error), key func(T) string) iter.Seq2[T, error] {
+	const page = 500
+	return func(yield func(T, error) bool) {
+		for after := ""; ; {
+			records, err := list(ctx, after, page)
+			if err != nil {
+				yield(*new(T), err)
+				return
+			}
+			for _, record := range records {
+				if !yield(record, nil) {
+					return
+				}
+			}
+			if len(records) < page {
+				return
+			}
+			after = key(records[page-1])
+		}
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
@@ -14,35 +15,31 @@ type userListCommand struct {
 	jsonOutput
 }
 
-// Run lists accounts page by page, so that many need little memory.
+// Run lists all accounts.
 func (c *userListCommand) Run(ctx context.Context, p *process) error {
-	const page = 500
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
 		table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		if !c.JSON {
 			fmt.Fprintln(table, "USERNAME\tSUB\tNAME\tEMAIL\tSTATE")
 		}
-		for after := ""; ; {
-			users, err := store.ListUsers(ctx, after, page)
+		for user, err := range listed(ctx, store.ListUsers, func(u storage.User) string { return u.Username }) {
+			if err == nil {
+				err = c.line(p.stdout, table, user)
+			}
 			if err != nil {
 				return err
 			}
-			for _, user := range users {
-				after = user.Username
-				if c.JSON {
-					err = printJSON(p.stdout, account(user, ""))
-				} else {
-					_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", user.Username, user.ID, user.Name, user.Email, state(user))
-				}
-				if err != nil {
-					return err
-				}
-			}
-			if len(users) < page {
-				return table.Flush()
-			}
 		}
+		return table.Flush()
 	})
+}
+
+func (c *userListCommand) line(stdout, table io.Writer, user storage.User) error {
+	if c.JSON {
+		return printJSON(stdout, account(user, ""))
+	}
+	_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", user.Username, user.ID, user.Name, user.Email, state(user))
+	return err
 }
 
 func state(u storage.User) string {

@@ -13,6 +13,8 @@ import (
 
 // crowd fills every table that grows with people, so that reading one of them
 // from end to end would cost.
+//
+//nolint:dupword // columns of one row may be alike
 const crowd = `
 	INSERT INTO client (client_id, client_name, grant_types, redirect_uris, scopes, default_scopes, resources, default_resource,
 		introspect, disabled, revision, created_at, updated_at, fingerprint, expires_at)

@@ -46,11 +46,13 @@ func (s *Store) Progress(ctx context.Context, hash, session [32]byte, now time.T
 			AND ` + inForce + ` AND g.expires_at > $3`
 		sql = `
 		SELECT ` + interactionColumns + `, ` + sessionColumns + `, ` + userColumns + `,
-			ARRAY(SELECT DISTINCT unnest(g.scopes) COLLATE "C" ` + living + ` ORDER BY 1),
-			(SELECT g.client_digest ` + living + ` ORDER BY g.created_at DESC, g.grant_id LIMIT 1)
+			ARRAY(SELECT DISTINCT unnest(g.scopes) COLLATE "C" ` + living + `
+				AND g.client_digest IS NOT DISTINCT FROM newest.client_digest ORDER BY 1),
+			newest.client_digest
 		FROM interaction i
 		LEFT JOIN (session s JOIN users u ON u.user_id = s.user_id AND NOT u.disabled)
 			ON s.session_hash = $2 AND s.expires_at > $3
+		LEFT JOIN LATERAL (SELECT g.client_digest ` + living + ` ORDER BY g.created_at DESC, g.grant_id LIMIT 1) AS newest ON true
 		WHERE i.interaction_hash = $1 AND i.expires_at > $3`
 	)
 	var p storage.Progress

@@ -148,6 +148,7 @@ func TestMigrations_AServerOfVersion1RunsBeside(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Database(t)
 	s, conn := open(t, postgres.Config{URL: url}), session(t, url)
+	//nolint:dupword // columns of one row may be alike
 	const create = `
 		INSERT INTO client (client_id, client_name, auth_method, grant_types, redirect_uris, scopes, default_scopes,
 			resources, default_resource, introspect, disabled, revision, created_at, updated_at)

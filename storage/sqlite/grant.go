@@ -124,6 +124,7 @@ func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now tim
 	}[revoked.Kind]
 	err := s.change(ctx, "revoke grants", func(ctx context.Context, tx *sql.Tx) error {
 		if covered != "" {
+			//nolint:gosec // covered is one of the texts above
 			_, err := tx.ExecContext(ctx, `
 				UPDATE token_grant SET revoked_at = $2, revoke_reason = 'operator'
 				WHERE `+covered+` AND revoked_at IS NULL AND created_at <= $3`,
@@ -131,7 +132,7 @@ func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now tim
 			if err != nil {
 				return err
 			}
-			if _, err = tx.ExecContext(ctx, `DELETE FROM authorization_code WHERE `+covered+` AND spent_at IS NULL`, revoked.Target); err != nil {
+			if _, err = tx.ExecContext(ctx, `DELETE FROM authorization_code WHERE `+covered+` AND spent_at IS NULL`, revoked.Target); err != nil { //nolint:gosec // same
 				return err
 			}
 		}

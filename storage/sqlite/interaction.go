@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -57,8 +58,8 @@ func (s *Store) Progress(ctx context.Context, hash, cookie [32]byte, now time.Ti
 	return p, nil
 }
 
-// consented returns what the user's grants in force allow the client at the
-// resource, and the digest that the newest of them was given to.
+// consented returns the digest that the newest of the user's grants in force to
+// the client at the resource was given to, and what all of that digest allow.
 func consented(ctx context.Context, q querier, userID string, i storage.Interaction, now time.Time) ([]string, []byte, error) {
 	rows, err := q.QueryContext(ctx, `
 		SELECT scopes, client_digest FROM token_grant
@@ -73,7 +74,9 @@ func consented(ctx context.Context, q querier, userID string, i storage.Interact
 	}
 	var scopes []string
 	for _, g := range grants {
-		scopes = append(scopes, g.Scopes...)
+		if bytes.Equal(g.ClientDigest, grants[0].ClientDigest) {
+			scopes = append(scopes, g.Scopes...)
+		}
 	}
 	slices.Sort(scopes)
 	return slices.Compact(scopes), grants[0].ClientDigest, nil

@@ -18,6 +18,7 @@ func progressTests() []test {
 		{"Progress_ConsentedIsThisUsersToThisClientForThisResource", progressConsentedOthers},
 		{"Progress_ConsentedIsOfLivingGrants", progressConsentedLiving},
 		{"Progress_ConsentedDigestIsOfTheNewestGrant", progressDigest},
+		{"Progress_ConsentedIsToWhatTheClientWasLast", progressChanged},
 		{"Progress_ReturnsCopies", progressCopies},
 	}
 }
@@ -181,6 +182,35 @@ func progressDigest(t *testing.T, db *database) {
 		must(t, db.RevokeGrant(db.ctx, newest, "u1", "user", grantRevoked(newest), at))
 	}
 	wantConsented(t, db, at)
+}
+
+// What was granted before the client changed is no consent to what it is now.
+func progressChanged(t *testing.T, db *database) {
+	inProgress(t, db)
+	for i, g := range []struct {
+		digest []byte
+		scope  string
+		want   []string
+	}{
+		{bytesOf(hash("before")), "wide", []string{"wide"}},
+		{bytesOf(hash("after")), "narrow", []string{"narrow"}},
+		{bytesOf(hash("after")), "other", []string{"narrow", "other"}},
+		{bytesOf(hash("before")), "back", []string{"back", "wide"}},
+		{nil, "none", []string{"none"}},
+	} {
+		name := fmt.Sprint("g", i)
+		c, r := code(name), redemption(name)
+		c.ClientDigest, c.Scopes = g.digest, []string{g.scope}
+		r.Now = now().Add(time.Duration(i) * time.Second)
+		issue(t, db, c)
+		_, _, err := db.RedeemCode(db.ctx, r)
+		must(t, err)
+		got := progress(t, db, now().Add(time.Minute))
+		if !slices.Equal(got.Consented, g.want) {
+			t.Errorf("%s: consented is %q, want %q", name, got.Consented, g.want)
+		}
+		wantEqual(t, got.ConsentedDigest, g.digest)
+	}
 }
 
 func progressCopies(t *testing.T, db *database) {

@@ -49,5 +49,5 @@ func seconds(text string) time.Duration {
 	if err != nil && n == 0 {
 		return 0
 	}
-	return time.Duration(n) * time.Second //nolint:gosec // at most 31 bits
+	return time.Duration(n) * time.Second
 }

@@ -107,7 +107,8 @@ func (c Config) Parse(document []byte) (Metadata, error) {
 	if r.err != nil {
 		return Metadata{}, r.err
 	}
-	return m, c.complete(&m, scope, members["jwks"])
+	err = c.complete(&m, scope, members["jwks"])
+	return m, err
 }
 
 // complete checks the members that have a grammar of their own.

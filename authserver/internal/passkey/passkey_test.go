@@ -20,8 +20,8 @@ const (
 var (
 	errJudge = errors.New("judged wrong")
 	ada      = storage.User{ID: "user-1", Username: "ada"}
-	first    = bytes.Repeat([]byte{1}, 32)
-	second   = bytes.Repeat([]byte{2}, 32)
+	first    = []byte(strings.Repeat("1", 32))
+	second   = []byte(strings.Repeat("2", 32))
 )
 
 // only takes one challenge.

@@ -71,7 +71,7 @@ func parse(encoded string) (h hashed, err error) {
 	if !okM || !okT || !okP || memory < 8*lanes { // RFC 9106 §3.1
 		return h, ErrEncoded
 	}
-	h.cost = cost{memory, passes, uint8(lanes)}
+	h.cost = cost{memory, passes, uint8(lanes)} //nolint:gosec // number bounds it
 	salt, errSalt := base64.RawStdEncoding.Strict().DecodeString(parts[4])
 	key, errKey := base64.RawStdEncoding.Strict().DecodeString(parts[5])
 	h.salt, h.key = salt, key

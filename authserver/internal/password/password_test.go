@@ -130,7 +130,7 @@ func TestHasher_BoundedAndLeaves(t *testing.T) {
 		}
 		var work sync.WaitGroup
 		for range cap(h.slots) {
-			work.Go(func() { _, _ = h.Hash(context.Background(), "x") })
+			work.Go(func() { _, _ = h.Hash(t.Context(), "x") })
 		}
 		synctest.Wait() // every slot is taken
 		ctx, leave := context.WithCancel(t.Context())

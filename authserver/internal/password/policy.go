@@ -40,7 +40,7 @@ func Check(username, password string) error {
 		return ErrLong
 	case !utf8.ValidString(password) || strings.ContainsFunc(password, control):
 		return ErrText
-	case username != "" && folded == strings.ToLower(username):
+	case username != "" && strings.EqualFold(password, username):
 		return ErrUsername
 	case strings.Contains("\n"+worst, "\n"+folded+"\n"), uniform(password):
 		return ErrCommon

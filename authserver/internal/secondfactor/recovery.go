@@ -18,15 +18,14 @@ const (
 // alphabet has no letters that look like digits or like each other.
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
-var recoveryText = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
-
 // NewRecoveryCodes returns new recovery codes, to be shown once, and the
 // SHA-256 by which a store knows them.
 func NewRecoveryCodes() (codes []string, hashes [][]byte) {
+	text := base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 	for range Recoveries {
 		var raw [recoveryBytes]byte
 		rand.Read(raw[:])
-		code := recoveryText.EncodeToString(raw[:])
+		code := text.EncodeToString(raw[:])
 		hash := sha256.Sum256([]byte(code))
 		codes, hashes = append(codes, grouped(code, "-")), append(hashes, hash[:])
 	}

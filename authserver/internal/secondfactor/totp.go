@@ -26,8 +26,6 @@ const (
 	qrSize = 232 // pixels
 )
 
-var secretText = base32.StdEncoding.WithPadding(base32.NoPadding)
-
 // NewSecret returns a new secret.
 func NewSecret() []byte {
 	secret := make([]byte, SecretSize)
@@ -35,8 +33,13 @@ func NewSecret() []byte {
 	return secret
 }
 
+// text is a secret as apps read it.
+func text(secret []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
+}
+
 // Key is the secret as people type it into an app, in groups of four.
-func Key(secret []byte) string { return grouped(secretText.EncodeToString(secret), " ") }
+func Key(secret []byte) string { return grouped(text(secret), " ") }
 
 // URL is the otpauth address of a secret; product and username are shown by the
 // app.
@@ -70,9 +73,9 @@ func QR(address string) (string, error) {
 // forgotten at [Gone].
 func Verify(secret []byte, code string, now time.Time) (step int64, right bool) {
 	code = digitsOf(code)
-	text := secretText.EncodeToString(secret)
+	key := text(secret)
 	for at := now.Unix()/period - skew; at <= now.Unix()/period+skew; at++ { // always all of them
-		want, err := hotp.GenerateCodeCustom(text, uint64(at), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // after 1970
+		want, err := hotp.GenerateCodeCustom(key, uint64(at), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // after 1970
 		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
 			step, right = at, true
 		}

@@ -1,7 +1,6 @@
 package upstream_test
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -155,7 +154,7 @@ func TestDiscovery_DeadProviderComesBack(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if _, err := ours.Location(context.Background(), upstream.Begin(), "s"); err != nil {
+			if _, err := ours.Location(t.Context(), upstream.Begin(), "s"); err != nil {
 				t.Errorf("back again: %v", err)
 			}
 		})

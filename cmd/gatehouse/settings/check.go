@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ func (s Settings) check() Problems {
 	}
 	s.Database.check(c)
 	s.TLS.check(c, "tls")
+	_, err := s.Proxies()
+	c.require(err, "trusted_proxies")
 	catalog := s.checkScopes(c)
 	s.checkResources(c, catalog)
 	s.Tokens.check(c)
@@ -67,6 +70,22 @@ func (t TLS) check(c *checker, key string) {
 	if (t.Certificate == "") != (t.Key == "") {
 		c.fail(key, "needs both certificate and key, or neither")
 	}
+}
+
+// Proxies returns the networks of TrustedProxies; an address alone is one.
+func (s Settings) Proxies() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range s.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if address, alone := netip.ParseAddr(text); alone == nil {
+			network, err = address.Prefix(address.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
 }
 
 // Catalog returns the default scopes followed by those of the file.

@@ -37,6 +37,12 @@ type Settings struct {
 	// plain HTTP, which is right behind a proxy that terminates TLS.
 	TLS TLS `yaml:"tls"`
 
+	// TrustedProxies are the networks of the reverse proxies in front of the
+	// authorization server, as in "10.0.0.0/8": their X-Forwarded-For tells whom
+	// a request is from. Behind a proxy that is not listed all people share what
+	// one address may try and register.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+
 	// Memory is the heap the process may reach before the garbage collector
 	// starts to work, and so a floor of its memory use. GOGC, GOMEMLIMIT and a
 	// container's limit are respected.

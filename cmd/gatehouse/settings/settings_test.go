@@ -74,6 +74,10 @@ func mistakes() map[string]mistake {
 				"9:6: tls: must be a mapping of keys",
 			},
 		},
+		"proxies": {
+			minimal + "trusted_proxies: [10.0.0.1, 10.0.0.0/8, \"fd00::/8\", proxy]\n",
+			[]string{`4:18: trusted_proxies: "proxy" is not a network such as 10.0.0.0/8`},
+		},
 		"duplicate key": {
 			minimal + "issuer: https://other.example.com\n",
 			[]string{`4:1: mapping key "issuer" already defined at [1:1]`},

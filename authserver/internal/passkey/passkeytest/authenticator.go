@@ -24,6 +24,9 @@ const (
 	attested = 1 << 6
 )
 
+// idSize is the length of a credential id in bytes.
+const idSize = 16
+
 // Authenticator holds one passkey. Its exported fields may be changed between
 // ceremonies.
 type Authenticator struct {
@@ -41,7 +44,7 @@ type Authenticator struct {
 // New returns an authenticator for a host's pages.
 func New(host, origin string) (*Authenticator, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	a := &Authenticator{Origin: origin, Host: host, id: make([]byte, 16), key: key}
+	a := &Authenticator{Origin: origin, Host: host, id: make([]byte, idSize), key: key}
 	rand.Read(a.id)
 	return a, err
 }
@@ -85,7 +88,7 @@ func (a *Authenticator) Create(options string) (string, error) {
 	}
 	data := a.data(attested)
 	data = append(data, make([]byte, 16)...) // AAGUID
-	data = binary.BigEndian.AppendUint16(data, uint16(len(a.id)))
+	data = binary.BigEndian.AppendUint16(data, idSize)
 	data = append(append(data, a.id...), public...)
 	object, err := webauthncbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
 	if err != nil {

@@ -1,0 +1,30 @@
+package authserver_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/storage"
+)
+
+// AS-20: consent is to what the client is. Allowing a little to what it has
+// become does not bring back all that was allowed to what it was before.
+func TestConsent_AS20_WhatWasAllowedBeforeAChange(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "https://elsewhere.example/"
+	w := newWorld(t)
+	w.app("app")
+	b := w.as("ann")
+	b.connect(ask("app", "scope", "mcp:read mcp:write"), "")
+	w.changeClient("app", func(c *storage.Client) { c.RedirectURIs = []string{elsewhere} })
+	eventually(t, "the change is seen", func() bool {
+		return b.authorize(ask("app", "redirect_uri", elsewhere, "scope", "mcp:read"), "").Code == http.StatusOK
+	})
+	b.connect(ask("app", "redirect_uri", elsewhere, "scope", "mcp:read"), "")
+	if a := b.authorize(ask("app", "redirect_uri", elsewhere, "scope", "mcp:read mcp:write"), ""); a.Code != http.StatusOK {
+		t.Errorf("not asked for what was allowed at another address: %d %v", a.Code, a.Header())
+	}
+	if a := b.authorize(ask("app", "redirect_uri", elsewhere, "scope", "mcp:read"), ""); a.Code != http.StatusSeeOther {
+		t.Errorf("asked again for what is allowed here: %d", a.Code)
+	}
+}
