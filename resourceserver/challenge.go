@@ -83,9 +83,11 @@ func invalidToken(cause error) *Refusal {
 		challenge: true, cause: cause}
 }
 
+// insufficientScope names the scopes in its text too: there are clients that
+// show nothing else to the person who has to ask for them.
 func insufficientScope(needed scopes.Set) *Refusal {
-	return &Refusal{Status: http.StatusForbidden, Code: CodeInsufficientScope, Description: "The operation needs a token with more scopes.",
-		Scope: needed, challenge: true}
+	return &Refusal{Status: http.StatusForbidden, Code: CodeInsufficientScope,
+		Description: "The operation needs a token with the scopes " + needed.String() + ".", Scope: needed, challenge: true}
 }
 
 // unavailable is for tokens that cannot be judged now; a 401 would make the

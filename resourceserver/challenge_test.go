@@ -72,7 +72,7 @@ func TestChallenge_RFC6750_3_Table(t *testing.T) {
 		{missingToken(needed), 401, `Bearer scope="mcp:tools", resource_metadata="M"`, "", "invalid_token: "},
 		{missingToken(nil), 401, `Bearer resource_metadata="M"`, "", "invalid_token: "},
 		{invalidToken(errExpired), 401, `Bearer error="invalid_token", error_description="The access token is not valid here.", resource_metadata="M"`, "", "invalid_token: "},
-		{insufficientScope(needed), 403, `Bearer error="insufficient_scope", error_description="The operation needs a token with more scopes.", scope="mcp:tools", resource_metadata="M"`, "", "insufficient_scope: "},
+		{insufficientScope(needed), 403, `Bearer error="insufficient_scope", error_description="The operation needs a token with the scopes mcp:tools.", scope="mcp:tools", resource_metadata="M"`, "", "insufficient_scope: "},
 		{malformedCredentials(), 400, `Bearer error="invalid_request", error_description="The Authorization header must be exactly one bearer token.", resource_metadata="M"`, "", "invalid_request: "},
 		{unavailable(errNoKeys), 503, "", "5", "temporarily_unavailable: "},
 	} {

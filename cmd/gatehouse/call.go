@@ -191,6 +191,7 @@ func (e *refusedError) Error() string {
 		text += ": " + strings.TrimSuffix(description, ".")
 	}
 	switch {
+	case e.challenge["error"] == "insufficient_scope" && strings.Contains(text, e.challenge["scope"]):
 	case e.challenge["error"] == "insufficient_scope":
 		text += fmt.Sprintf("; get a token with the scopes %q", e.challenge["scope"])
 	case e.challenge["error"] == "invalid_token":

@@ -57,7 +57,7 @@ type wall struct {
 func (w wall) check(ctx context.Context, op policy.Operation) error {
 	needed := w.policy.Required(op)
 	if len(w.catalog.Missing(w.held, needed)) > 0 {
-		return refusal("insufficient_scope", "insufficient_scope: the operation needs a token with more scopes", needed)
+		return refusal("insufficient_scope", "insufficient_scope: the operation needs a token with the scopes "+needed.String(), needed)
 	}
 	for _, rule := range w.rules {
 		if !rule(ctx, w.info, op) {

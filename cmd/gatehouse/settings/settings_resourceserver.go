@@ -42,7 +42,9 @@ type ResourceServer struct {
 	// RequiredScopes are required of every token for every operation.
 	RequiredScopes []string `yaml:"required_scopes"`
 	// ChallengeScopes are named by a 401 when the operation asks for nothing
-	// in particular; empty means required_scopes.
+	// in particular: what a new client asks for at first. There are clients that
+	// never ask for more later, so tools/list should work with them. Empty
+	// means required_scopes.
 	ChallengeScopes []string `yaml:"challenge_scopes"`
 	// ScopesSupported is published in the metadata: a minimal set, not the
 	// catalog; empty means challenge_scopes.
