@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -32,14 +33,14 @@ func TestAddress_BehindProxies(t *testing.T) {
 		{"nothing", "10.0.0.1:4711", []string{""}, "10.0.0.1"},
 		{"only proxies", "10.0.0.1:4711", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = test.peer, test.forwarded
 		r.RemoteAddr = s.peer(r)
 		if got := remoteAddress(r); got != test.want {
 			t.Errorf("%s: %s", test.name, got)
 		}
 	}
-	direct := httptest.NewRequest("GET", "/", nil)
+	direct := httptest.NewRequest(http.MethodGet, "/", nil)
 	direct.RemoteAddr = "10.0.0.1:4711"
 	direct.Header.Set("X-Forwarded-For", "203.0.113.7")
 	if got := (&Server{}).peer(direct); got != direct.RemoteAddr {

@@ -59,11 +59,12 @@ func usesSecret(method string) bool {
 }
 
 // digest identifies what a person's consent to the client was given to: where
-// its answers go and how it proves who it is. When it changes, consent is
-// asked for again. The order of redirect URIs means nothing.
+// its answers go, how it proves who it is, and since when it is here, because a
+// client_id may come again after its client was deleted. When it changes,
+// consent is asked for again. The order of redirect URIs means nothing.
 func (c *client) digest() []byte {
 	redirects := slices.Sorted(slices.Values(c.RedirectURIs))
-	text, err := json.Marshal([]any{redirects, string(c.JWKS), c.JWKSURI, c.AuthMethod})
+	text, err := json.Marshal([]any{redirects, string(c.JWKS), c.JWKSURI, c.AuthMethod, c.CreatedAt.UnixMicro()})
 	if err != nil { // strings always encode
 		panic(err)
 	}
@@ -177,14 +178,19 @@ func (c *clients) prepare(record storage.Client) *client {
 func ordinary(catalog *scopes.Catalog, set scopes.Set) scopes.Set {
 	var rest scopes.Set
 	for _, name := range set.Minus(identityScopes()) {
-		if !slices.ContainsFunc(catalog.Expand(scopes.Set{name}), func(implied string) bool {
-			entry, _ := catalog.Lookup(implied)
-			return entry.Sensitive
-		}) {
+		if !sensitive(catalog, name) {
 			rest = append(rest, name)
 		}
 	}
 	return rest
+}
+
+// sensitive reports whether a scope is sensitive, or implies one that is.
+func sensitive(catalog *scopes.Catalog, name string) bool {
+	return slices.ContainsFunc(catalog.Expand(scopes.Set{name}), func(implied string) bool {
+		entry, _ := catalog.Lookup(implied)
+		return entry.Sensitive
+	})
 }
 
 // forget drops a client whose record has changed.

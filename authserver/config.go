@@ -68,6 +68,8 @@ type Config struct {
 type Resource struct {
 	// Identifier is the absolute URL of the resource; a token's audience.
 	Identifier string
+	// Name is what people call it; empty means the host.
+	Name string
 	// Scopes are those that make sense there; empty means the whole catalog.
 	Scopes []string
 	// TokenFormat is the format of its tokens unless the client has its own;

@@ -106,10 +106,7 @@ func (s *Server) needsConsent(c *client, p storage.Progress) bool {
 
 // suggested are the scopes that are ticked at first: never a sensitive one.
 func (s *Server) suggested(p storage.Progress) scopes.Set {
-	return slices.DeleteFunc(scopes.Of(p.Scopes...), func(name string) bool {
-		scope, _ := s.cfg.Scopes.Lookup(name)
-		return scope.Sensitive
-	})
+	return slices.DeleteFunc(scopes.Of(p.Scopes...), func(name string) bool { return sensitive(s.cfg.Scopes, name) })
 }
 
 // whom names the session that a page was made for without revealing it, so
@@ -126,7 +123,7 @@ func (s *Server) ask(w http.ResponseWriter, c *client, p storage.Progress, handl
 		Form:     web.Form{Action: pathConsent, Interaction: handle + "." + whom(p.SignedIn)},
 		Client:   s.clientOnPage(c, p.RedirectURI),
 		Username: p.User.Username,
-		Resource: hostOf(p.Audience), ResourceURI: p.Audience,
+		Resource: s.resourceName(p.Resource), ResourceURI: p.Audience,
 		Permissions:   s.permissions(asked, had, ticked),
 		Additional:    len(had) > 0,
 		Changed:       len(had) > 0 && !bytes.Equal(p.ConsentedDigest, c.digest()),
@@ -150,7 +147,7 @@ func (s *Server) permissions(asked, had, ticked scopes.Set) []web.Permission {
 	var shown []web.Permission
 	show := func(name string, scope scopes.Scope) {
 		p := web.Permission{
-			Scope: name, Description: scope.Description, Sensitive: scope.Sensitive,
+			Scope: name, Description: scope.Description, Sensitive: sensitive(s.cfg.Scopes, name),
 			Granted: ticked.Has(name), New: len(had) > 0 && !had.Has(name),
 		}
 		if p.Description == "" {

@@ -76,6 +76,14 @@ func (s *Server) target(c *client, requested []string) (target, error) {
 	return target{resource: known, audience: audienceForm(known.Identifier, asked)}, nil
 }
 
+// resourceName is what people call the resource of that canonical identifier.
+func (s *Server) resourceName(canonical string) string {
+	if known, ok := s.resources[canonical]; ok && known.Name != "" {
+		return known.Name
+	}
+	return hostOf(canonical)
+}
+
 // audienceForm is the configured identifier, with or without the slash of an
 // empty path as the client wrote it.
 func audienceForm(identifier, asked string) string {

@@ -99,7 +99,7 @@ func (c *devCommand) open(ctx context.Context, p *process, d *development) error
 	}
 	s := &d.settings
 	s.Issuer = issuerURL
-	s.Resources = []settings.Resource{{Identifier: resourceURL + "/mcp"}}
+	s.Resources = []settings.Resource{{Identifier: resourceURL + "/mcp", Name: "your notes"}}
 	s.ResourceServer.Audience = resourceURL + "/mcp"
 	names := demoNames
 	if c.demonstration {

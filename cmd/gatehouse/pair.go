@@ -79,7 +79,7 @@ func (r *pair) addAuthserver(ctx context.Context, s settings.Settings, store sto
 	}
 	for _, resource := range s.Resources {
 		cfg.Resources = append(cfg.Resources, authserver.Resource{
-			Identifier: resource.Identifier, Scopes: resource.Scopes, TokenFormat: resource.TokenFormat,
+			Identifier: resource.Identifier, Name: resource.Name, Scopes: resource.Scopes, TokenFormat: resource.TokenFormat,
 		})
 	}
 	if err := peopleConfig(s, &cfg); err != nil {

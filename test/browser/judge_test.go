@@ -64,11 +64,11 @@ func TestJudges(t *testing.T) {
 	}
 	b.styled("")
 	b.check(t)
-	eval[bool](b, `(() => { document.body.insertAdjacentHTML("beforeend", "<p style='color:red' onclick='alert()'><img src='https://evil.example/a.png' alt=''></p>"); return true })()`)
-	b.until("the browser has complained", complete)
-	if b.complaining("content security policy") == 0 {
-		t.Error("inline code is no violation")
-	}
+	b.expect("") // from here on, complaints are what is asked for
+	eval[bool](b, `(document.body.insertAdjacentHTML("beforeend", "<p onclick='alert()'>Win a prize</p>"), true)`)
+	b.complains(t, "content security policy")
+	eval[bool](b, `(fetch("https://evil.example/").catch(() => {}), true)`)
+	b.complains(t, "content security policy")
 }
 
 // styled adds rules to the page, in place of those added before.

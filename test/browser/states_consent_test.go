@@ -62,13 +62,6 @@ func TestGolden_Consent(t *testing.T) {
 			b.until("the text around the name keeps its direction", `getComputedStyle(document.querySelector("h1")).direction === "ltr"`)
 			b.looks("consent-right-to-left")
 		},
-		"registered itself": func(s *site, b *tab) {
-			a := s.listen()
-			a.id = s.register("Definitely Claude", a.callback)
-			a.asks(b, "mcp:read")
-			b.reads("Nobody vouches for this name")
-			b.looks("consent-registered-itself")
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,14 +130,21 @@ func (s *site) document(address string, change ...func(*storage.Client)) *app {
 	return a
 }
 
-// TestGolden_ConsentDocument visits the consent page of clients that are known
-// by the address of a document.
-func TestGolden_ConsentDocument(t *testing.T) {
+// TestGolden_ConsentStranger visits the consent page of clients that introduce
+// themselves: by registering, or by the address of a document.
+func TestGolden_ConsentStranger(t *testing.T) {
 	t.Parallel()
 	elsewhere := func(host string) func(*storage.Client) {
 		return func(c *storage.Client) { c.RedirectURIs = []string{"https://" + host + "/callback"} }
 	}
 	for name, visit := range map[string]func(*site, *tab){
+		"registered itself": func(s *site, b *tab) {
+			a := s.listen()
+			a.id = s.register("Definitely Claude", a.callback)
+			a.asks(b, "mcp:read")
+			b.reads("Nobody vouches for this name")
+			b.looks("consent-registered-itself")
+		},
 		"confirmed": func(s *site, b *tab) {
 			a := s.document("https://paperclip.example/oauth/client.json", elsewhere("paperclip.example"), func(c *storage.Client) {
 				c.ClientURI, c.PolicyURI, c.TOSURI = "https://paperclip.example", "https://paperclip.example/privacy", "https://paperclip.example/terms"

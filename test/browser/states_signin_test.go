@@ -56,27 +56,31 @@ func TestGolden_SignIn(t *testing.T) {
 			b.open(a.Issuer + "/login")
 			b.titled("Connected apps")
 		},
-		"for the account": func(a *app, b *tab) {
-			b.open(a.Issuer + "/account")
-			b.titled("Sign in")
-			b.reads("To see your account")
-			b.looks("signin-account")
-		},
-		"once more": func(a *app, b *tab) {
-			a.account(b, "/account")
-			b.open(a.Issuer + "/login?again=1&return=security")
-			b.titled("Confirm that it is you")
-			b.looks("signin-once-more")
-			b.fill("#password", password)
-			b.follow("form:has(#password) button.primary")
-			b.titled("Security")
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			visit(newSite(t).newApp(), newTab(t))
 		})
 	}
+}
+
+// TestGolden_SignInForAccount visits the sign-in page without an app, and again
+// before something important.
+func TestGolden_SignInForAccount(t *testing.T) {
+	t.Parallel()
+	s, b := newSite(t), newTab(t)
+	b.open(s.Issuer + "/account")
+	b.titled("Sign in")
+	b.reads("To see your account")
+	b.looks("signin-account")
+	b.signIn()
+	b.titled("Connected apps")
+	b.open(s.Issuer + "/login?again=1&return=security")
+	b.titled("Confirm that it is you")
+	b.looks("signin-once-more")
+	b.fill("#password", password)
+	b.follow("form:has(#password) button.primary")
+	b.titled("Security")
 }
 
 // wrongly signs in with a wrong password.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/log"
@@ -94,18 +95,25 @@ func (w *watcher) check(t *testing.T) {
 	w.complaints = nil
 }
 
-// complaining waits for complaints of a kind, which are then forgotten with all
-// others, and returns how many there are.
-func (b *tab) complaining(kind string) (found int) {
-	b.t.Helper()
-	b.until("the browser has complained of "+kind, complete)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.complaints {
-		if strings.Contains(c, kind) {
-			found++
+// complains waits for a complaint of a kind, and forgets it and all others.
+func (w *watcher) complains(t *testing.T, kind string) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	tick := time.NewTicker(15 * time.Millisecond)
+	defer tick.Stop()
+	for !w.heard(kind) {
+		if <-tick.C; time.Now().After(deadline) {
+			t.Fatalf("the browser does not complain of %s", kind)
 		}
 	}
-	b.complaints = nil
-	return found
+}
+
+func (w *watcher) heard(kind string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	heard := slices.ContainsFunc(w.complaints, func(c string) bool { return strings.Contains(c, kind) })
+	if heard {
+		w.complaints = nil
+	}
+	return heard
 }

@@ -79,7 +79,8 @@ func present(ctx context.Context, w *world.World, server, clientID string, form 
 		return 0, tokens{}, err
 	}
 	var got tokens
-	return status, got, json.Unmarshal(body, &got)
+	err = json.Unmarshal(body, &got)
+	return status, got, err
 }
 
 // obtain goes the whole way of a public client to its tokens.

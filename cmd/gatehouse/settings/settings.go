@@ -100,6 +100,9 @@ type TLS struct {
 type Resource struct {
 	// Identifier is the absolute URL of the resource, a token's audience.
 	Identifier string `yaml:"identifier"`
+	// Name is what people call it, as in "Claude wants to use your notes";
+	// empty shows the host.
+	Name string `yaml:"name"`
 	// Scopes are those that make sense there; empty means the whole catalog.
 	Scopes []string `yaml:"scopes"`
 	// TokenFormat of clients that have none of their own: jwt or opaque.
