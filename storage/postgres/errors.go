@@ -43,6 +43,11 @@ func (f *failure) Error() string {
 
 func (f *failure) Is(target error) bool { return target == storage.ErrUnavailable }
 
+// partitionAttempts is how often a statement is run again after its partitions
+// were made. A step may write to two tables; and when another replica has just
+// made one, its name is taken a moment before this session is told of it.
+const partitionAttempts = 10
+
 // do runs one statement of the contract: it bounds it in time, makes the
 // partitions it turns out to lack for records that expire at expires, and
 // turns what comes back into an error of package storage.
@@ -50,7 +55,11 @@ func (s *Store) do(ctx context.Context, step string, run func(ctx context.Contex
 	bounded, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	err := run(bounded)
-	if table := lacksPartition(err); table != "" {
+	for range partitionAttempts {
+		table := lacksPartition(err)
+		if table == "" {
+			break
+		}
 		if err = s.makePartitions(bounded, table, expires); err == nil {
 			err = run(bounded)
 		}
