@@ -96,10 +96,9 @@ func (s *Server) working(r *http.Request, entry *logEntry, handle string) (stora
 
 // needsConsent reports whether the person must be asked. It is not needed when
 // they have granted all of it before, to a client that still is what it was and
-// that nobody else can pose as. To stay connected to what is granted already is
-// nothing new.
+// that nobody else can pose as.
 func (s *Server) needsConsent(c *client, p storage.Progress) bool {
-	asked := scopes.Of(p.Scopes...).Minus(scopes.Of(scopeOffline))
+	asked := scopes.Of(p.Scopes...)
 	return slices.Contains(p.Prompt, promptConsent) || p.UserCode != [32]byte{} || impersonable(p.RedirectURI) ||
 		!bytes.Equal(p.ConsentedDigest, c.digest()) || len(s.cfg.Scopes.Missing(scopes.Of(p.Consented...), asked)) > 0
 }

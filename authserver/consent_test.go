@@ -26,7 +26,7 @@ func TestConsent_AS28_Skip(t *testing.T) {
 		{name: "the same", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read"}},
 		{name: "less", first: []string{"scope", "mcp:read mcp:write"}, then: []string{"scope", "mcp:write"}},
 		{name: "more", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read mcp:write"}, asked: true},
-		{name: "to stay connected", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read offline_access"}},
+		{name: "to stay connected", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read offline_access"}, asked: true},
 		{name: "more about the person", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read email"}, asked: true},
 		{name: "asked for", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read", "prompt", "consent"}, asked: true},
 		{name: "another resource", first: []string{"scope", "mcp:read"}, then: []string{"scope", "mcp:read", "resource", rootURL}, asked: true},

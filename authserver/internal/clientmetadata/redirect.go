@@ -19,6 +19,8 @@ func CheckRedirectURI(uri string) error {
 		return errors.New("a redirect URI has a wildcard; they are compared exactly")
 	case u == nil:
 		return errors.New("a redirect URI is not an absolute https or http URL")
+	case slices.ContainsFunc([]string{"code", "state", "iss", "error"}, u.Query().Has):
+		return errors.New("a redirect URI has a parameter that answers have")
 	case u.Scheme == "http" && !Loopback(u.Hostname()):
 		return errors.New("a redirect URI is http; only those on loopback may be")
 	}
