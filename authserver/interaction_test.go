@@ -51,7 +51,10 @@ func TestInteraction_OIDC_3_1_2_1_PromptNone(t *testing.T) {
 	if err := silent(ann, "app", "scope", "mcp:read mcp:write"); err != "consent_required" {
 		t.Errorf("less was allowed: %q", err)
 	}
-	if err := silent(ann, "app", "scope", "mcp:read offline_access"); err != "" {
+	if err := silent(ann, "app", "scope", "mcp:read offline_access"); err != "consent_required" {
+		t.Errorf("to stay connected was not allowed: %q", err)
+	}
+	if err := silent(ann, "app", "scope", "mcp:read"); err != "" {
 		t.Errorf("it was allowed: %q", err)
 	}
 	if err := silent(ann, "app", "scope", "mcp:read", "max_age", "0"); err != "login_required" {
