@@ -57,7 +57,8 @@ func (s *Server) revokeAccessToken(ctx context.Context, c *client, token string,
 }
 
 // revokeRefreshToken ends the grant of an authentic refresh token, also of one
-// that was rotated away: its client wants to be disconnected.
+// that was rotated away: its client wants to be disconnected. When the user has
+// disconnected it just before, that cannot be undone any more.
 func (s *Server) revokeRefreshToken(ctx context.Context, c *client, presented storage.Rotation, entry *logEntry) error {
 	grant, err := s.cfg.Store.Grant(ctx, presented.GrantID)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -66,11 +67,12 @@ func (s *Server) revokeRefreshToken(ctx context.Context, c *client, presented st
 	if err != nil {
 		return err
 	}
+	ended := !grant.RevokedAt.IsZero() && grant.RevokeReason != revokedByUser || !entry.start.Before(grant.ExpiresAt)
 	// As the store judges a rotation, see [storage.Rotation].
 	tag := sha256.Sum256(append(grant.Secret[:], presented.Inner[:]...))
 	want := sha256.Sum256(tag[:])
 	switch {
-	case subtle.ConstantTimeCompare(want[:], presented.TagHash[:]) != 1, !grant.RevokedAt.IsZero(), !entry.start.Before(grant.ExpiresAt):
+	case subtle.ConstantTimeCompare(want[:], presented.TagHash[:]) != 1, ended:
 		return errInactive
 	case grant.ClientID != c.ID:
 		return errForeignToken

@@ -51,6 +51,39 @@ func TestRevoke_RFC7009_2_1_RefreshTokenEndsItsGrant(t *testing.T) {
 	}
 }
 
+// A client that gives up a grant which its user has just disconnected ends it
+// for good: there is nothing to undo any more.
+func TestRevoke_RFC7009_2_1_DisconnectedBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.app("app")
+	w.app("other")
+	ada := w.as("ada")
+	token := ada.connect(ask("app"), "").str("refresh_token")
+	id := ada.grants()[0]
+	ada.did("/account/disconnect", "grant", id)
+	if a := w.do(form("/oauth/revoke", values("client_id", "other", "token", token))); a.Code != http.StatusBadRequest {
+		t.Errorf("another client: %d %s", a.Code, a.Body)
+	}
+	if g, err := w.store.Grant(t.Context(), id); err != nil || g.RevokeReason != "user" {
+		t.Errorf("%q %v", g.RevokeReason, err)
+	}
+	for range 2 {
+		if a := w.do(form("/oauth/revoke", values("client_id", "app", "token", token))); a.Code != http.StatusOK || a.Body.Len() != 0 {
+			t.Errorf("%d %s", a.Code, a.Body)
+		}
+	}
+	if g, err := w.store.Grant(t.Context(), id); err != nil || g.RevokeReason != "client" {
+		t.Errorf("%q %v", g.RevokeReason, err)
+	}
+	if a := ada.submit("/account/restore", "grant", id); a.Code != http.StatusNotFound || !a.has("cannot be undone any more") {
+		t.Errorf("undo: %d %s", a.Code, a.Body)
+	}
+	if a := w.refresh("app", token); a.str("error") != "invalid_grant" {
+		t.Errorf("refresh: %d %s", a.Code, a.Body)
+	}
+}
+
 // A client that lost track of rotations disconnects with an old token, too.
 func TestRevoke_RFC7009_2_1_RotatedRefreshToken(t *testing.T) {
 	t.Parallel()

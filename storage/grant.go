@@ -186,21 +186,27 @@ type Grants interface {
 	ListGrants(ctx context.Context, userID string, now time.Time) ([]Grant, error)
 
 	// RevokeGrant revokes a grant in force and appends revoked in the same
-	// statement. ErrNotFound when there is none of that id (and of that user,
-	// unless userID is empty); one that is revoked already is no error and
-	// appends nothing.
+	// statement; so it does with one that its user has revoked (reason user)
+	// when reason is another, which RestoreGrant then takes back no more.
+	// ErrNotFound when there is none of that id (and of that user, unless
+	// userID is empty); one that is revoked otherwise is no error and appends
+	// nothing.
 	RevokeGrant(ctx context.Context, id, userID, reason string, revoked Event, now time.Time) error
 
-	// RevokeGrants revokes (reason operator) every grant in force that revoked
-	// covers: by its kind the grant, those of the client, of the subject or
-	// all, made until IssuedBefore; codes of theirs that are not redeemed yet
-	// come to nothing. It appends revoked, in the same statement and also when
-	// there is no such grant. A revocation of one token revokes no grant.
+	// RevokeGrants revokes (reason operator) every grant that revoked covers
+	// and that is in force or revoked by its user only, which RestoreGrant
+	// then takes back no more: by its kind the grant, those of the client, of
+	// the subject or all, made until IssuedBefore; codes of theirs that are not
+	// redeemed yet come to nothing. It appends revoked, in the same statement
+	// and also when there is no such grant. A revocation of one token revokes
+	// no grant.
 	RevokeGrants(ctx context.Context, revoked Event, now time.Time) error
 
 	// RestoreGrant takes back a revocation by the user (reason user) that is
-	// not older than since. Access tokens revoked with it stay revoked.
-	// ErrNotFound when there is no such one.
+	// not older than since and that nobody else has made final meanwhile.
+	// Access tokens revoked with it stay revoked. ErrNotFound when there is no
+	// such one; concurrent with RevokeGrant or RevokeGrants, the grant ends
+	// revoked.
 	RestoreGrant(ctx context.Context, id, userID string, since time.Time) error
 
 	// NarrowGrant replaces the scopes of the user's grant in force and appends

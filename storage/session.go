@@ -50,7 +50,8 @@ type Sessions interface {
 	Sessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
 
 	// DeleteSession removes one session of the user; one that is gone is no
-	// error. DeleteSessions removes all of the user but kept (zero: all).
+	// error. DeleteSessions removes all of the user but kept (zero: all), and
+	// everybody's when userID is empty.
 	DeleteSession(ctx context.Context, userID string, hash [32]byte) error
 	DeleteSessions(ctx context.Context, userID string, kept [32]byte) error
 }

@@ -18,8 +18,8 @@ type revokeCommand struct {
 	Token  string `xor:"what" placeholder:"TOKEN" help:"One access token; - reads it from stdin."`
 	Grant  string `xor:"what" placeholder:"ID" help:"Every token of a grant."`
 	Client string `xor:"what" placeholder:"ID" help:"Every token of a client; the client stays."`
-	User   string `xor:"what" placeholder:"SUB" help:"Every token of a subject."`
-	All    bool   `xor:"what" help:"Every token there is."`
+	User   string `xor:"what" placeholder:"SUB" help:"Every token of a subject, and its browser sessions."`
+	All    bool   `xor:"what" help:"Every token and every browser session there is."`
 }
 
 // Help is the detailed help.
@@ -36,12 +36,26 @@ func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
-		if err := store.RevokeGrants(ctx, event, now); err != nil {
-			return err
+		event, err := revokeNow(ctx, store, event)
+		if err != nil {
+			return fmt.Errorf("the revocation is not complete; repeat the command: %w", err)
 		}
 		p.warnOfNobody(ctx, store, c.Client)
 		return p.printRevocation(c.JSON, event, "")
 	})
+}
+
+// revokeNow revokes what event covers. Of a person, or of everybody, it first
+// ends the browser sessions, because a stolen cookie would consent again; the
+// event, which it returns, then covers what they consented to until that moment.
+func revokeNow(ctx context.Context, store storage.Store, event storage.Event) (storage.Event, error) {
+	if event.Kind == storage.EventSubjectRevoked || event.Kind == storage.EventAllRevoked {
+		if err := store.DeleteSessions(ctx, event.Target, [32]byte{}); err != nil {
+			return event, err
+		}
+		event = broadRevocation(event.Kind, event.Target, time.Now())
+	}
+	return event, store.RevokeGrants(ctx, event, event.CreatedAt)
 }
 
 // warnOfNobody tells a mistyped client_id from that of a client that is gone,
@@ -141,6 +155,10 @@ func (p *process) printRevocation(asJSON bool, e storage.Event, done string) err
 	if !e.IssuedBefore.IsZero() {
 		what += " issued up to " + e.IssuedBefore.UTC().Format(time.RFC3339)
 	}
+	what += map[storage.EventKind]string{
+		storage.EventSubjectRevoked: " and ended its browser sessions",
+		storage.EventAllRevoked:     " and ended every browser session",
+	}[e.Kind]
 	_, err := fmt.Fprintf(p.stdout, "%srevoked %s; running servers refuse it within a second\n", done, what)
 	return err
 }

@@ -19,7 +19,7 @@ type userCommand struct {
 	List        userListCommand     `cmd:"" help:"List accounts."`
 	Show        userShowCommand     `cmd:"" help:"Show an account."`
 	SetPassword userPasswordCommand `cmd:"" name:"set-password" help:"Give an account a new password and sign it out everywhere."`
-	Disable     userDisableCommand  `cmd:"" help:"Refuse the account and revoke its tokens."`
+	Disable     userDisableCommand  `cmd:"" help:"Refuse the account, sign it out everywhere and disconnect its apps."`
 	Enable      userEnableCommand   `cmd:"" help:"Let the account in again."`
 }
 
@@ -138,6 +138,7 @@ type userDisableCommand struct {
 }
 
 // Run refuses the account; the same statement revokes its tokens everywhere.
+// Its sessions and grants end then, so that enabling it revives nothing.
 func (c *userDisableCommand) Run(ctx context.Context, p *process) error {
 	return c.set(ctx, p, true)
 }
@@ -158,14 +159,18 @@ func (c *userDisableCommand) set(ctx context.Context, p *process, disabled bool)
 		if user, err = store.UpdateUser(ctx, user, revoked, now); err != nil {
 			return err
 		}
+		if disabled {
+			if _, err := revokeNow(ctx, store, *revoked); err != nil {
+				return fmt.Errorf("the account is disabled, but enabling it would revive what it had; repeat the command: %w", err)
+			}
+		}
 		return p.printUser(c.JSON, user, "")
 	})
 }
 
 type userEnableCommand struct{ userDisableCommand }
 
-// Run lets the account in again. Apps that were connected stay connected and
-// get new tokens.
+// Run lets the account in again. The person signs in and connects apps anew.
 func (c *userEnableCommand) Run(ctx context.Context, p *process) error {
 	return c.set(ctx, p, false)
 }

@@ -61,12 +61,12 @@ func (s *Store) ListGrants(ctx context.Context, userID string, now time.Time) ([
 func (s *Store) RevokeGrant(ctx context.Context, id, userID, reason string, revoked storage.Event, now time.Time) error {
 	const sql = `
 		WITH found AS (
-			SELECT g.grant_id, g.revoked_at FROM token_grant g
-			WHERE g.grant_id = $1 AND $2 IN ('', g.user_id) AND g.created_at IS NOT NULL
+			SELECT g.grant_id, g.revoked_at IS NULL OR g.revoke_reason = 'user' AND $3 <> 'user' AS revocable
+			FROM token_grant g WHERE g.grant_id = $1 AND $2 IN ('', g.user_id) AND g.created_at IS NOT NULL
 			FOR UPDATE
 		), revoked AS (
 			UPDATE token_grant g SET revoked_at = $4, revoke_reason = $3
-			FROM found WHERE g.grant_id = found.grant_id AND found.revoked_at IS NULL
+			FROM found WHERE g.grant_id = found.grant_id AND found.revocable
 			RETURNING g.grant_id
 		), logged AS (
 			INSERT INTO event (kind, target, audience, issued_before, created_at, expires_at)
@@ -95,7 +95,7 @@ func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now tim
 				revoked_at    = CASE WHEN created_at IS NOT NULL THEN $7::timestamptz END,
 				revoke_reason = CASE WHEN created_at IS NOT NULL THEN 'operator' END,
 				expires_at    = CASE WHEN created_at IS NOT NULL THEN expires_at ELSE least(expires_at, $7) END
-			WHERE ` + covered + ` AND revoked_at IS NULL AND (created_at IS NULL OR created_at <= $4)
+			WHERE ` + covered + ` AND (revoked_at IS NULL OR revoke_reason = 'user') AND (created_at IS NULL OR created_at <= $4)
 		)
 		INSERT INTO event (kind, target, audience, issued_before, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6)`

@@ -105,9 +105,12 @@ func (s *Store) DeleteSession(ctx context.Context, userID string, hash [32]byte)
 
 // DeleteSessions implements [storage.Sessions].
 func (s *Store) DeleteSessions(ctx context.Context, userID string, kept [32]byte) error {
-	const sql = `DELETE FROM session WHERE user_id = $1 AND session_hash <> $2`
+	sql, args := `DELETE FROM session WHERE session_hash <> $1`, []any{kept[:]}
+	if userID != "" { // a statement of its own, which an index serves
+		sql, args = sql+` AND user_id = $2`, append(args, userID)
+	}
 	return s.do(ctx, "delete sessions", func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, sql, userID, kept[:])
+		_, err := s.pool.Exec(ctx, sql, args...)
 		return err
 	})
 }

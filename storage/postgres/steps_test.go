@@ -210,7 +210,7 @@ func grantSteps() []step {
 		{"RevokeGrant", func(ctx context.Context, s *postgres.Store) error {
 			return s.RevokeGrant(ctx, "g", "u", "user", event("g"), noon)
 		}},
-		{"RevokeGrants", func(ctx context.Context, s *postgres.Store) error { return s.RevokeGrants(ctx, event("g"), noon) }},
+		{"RevokeGrants", func(ctx context.Context, s *postgres.Store) error { return s.RevokeGrants(ctx, event("none"), noon) }},
 		{"RestoreGrant", func(ctx context.Context, s *postgres.Store) error { return s.RestoreGrant(ctx, "g", "u", noon) }},
 	}
 }

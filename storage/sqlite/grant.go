@@ -82,11 +82,17 @@ func (s *Store) ListGrants(ctx context.Context, userID string, now time.Time) (g
 	return grants, err
 }
 
-// revokeFamily revokes a grant and says so; one that is revoked or gone already
-// is left alone.
+// revokeFamily revokes a grant because somebody reused what was spent, and says
+// so; one that is revoked or gone already is left alone.
 func revokeFamily(ctx context.Context, tx *sql.Tx, id, reason string, revoked storage.Event, now time.Time) error {
+	revoked.Target = id
+	return revokeWhere(ctx, tx, `revoked_at IS NULL`, id, reason, revoked, now)
+}
+
+// revokeWhere revokes a grant if condition holds for its row, and says so then.
+func revokeWhere(ctx context.Context, tx *sql.Tx, condition, id, reason string, revoked storage.Event, now time.Time) error {
 	result, err := tx.ExecContext(ctx,
-		`UPDATE token_grant SET revoked_at = $2, revoke_reason = $3 WHERE grant_id = $1 AND revoked_at IS NULL`,
+		`UPDATE token_grant SET revoked_at = $2, revoke_reason = $3 WHERE grant_id = $1 AND (`+condition+`)`, //nolint:gosec // a text of ours
 		id, instant(now), reason)
 	if err != nil {
 		return err
@@ -94,7 +100,6 @@ func revokeFamily(ctx context.Context, tx *sql.Tx, id, reason string, revoked st
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	revoked.Target = id
 	return appendEvent(ctx, tx, revoked)
 }
 
@@ -108,7 +113,7 @@ func (s *Store) RevokeGrant(ctx context.Context, id, userID, reason string, revo
 		case userID != "" && g.UserID != userID:
 			return storage.ErrNotFound
 		}
-		return revokeFamily(ctx, tx, id, reason, revoked, now)
+		return revokeWhere(ctx, tx, `revoked_at IS NULL OR revoke_reason = 'user' AND $3 <> 'user'`, id, reason, revoked, now)
 	})
 	if err == nil {
 		s.appended.ring()
@@ -127,7 +132,7 @@ func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now tim
 			//nolint:gosec // covered is one of the texts above
 			_, err := tx.ExecContext(ctx, `
 				UPDATE token_grant SET revoked_at = $2, revoke_reason = 'operator'
-				WHERE `+covered+` AND revoked_at IS NULL AND created_at <= $3`,
+				WHERE `+covered+` AND (revoked_at IS NULL OR revoke_reason = 'user') AND created_at <= $3`,
 				revoked.Target, instant(now), instant(revoked.IssuedBefore))
 			if err != nil {
 				return err

@@ -16,7 +16,9 @@ func revokeTests() []test {
 		{"RevokeGrant_ErrNotFound", revokeGrantNotFound},
 		{"RevokeGrant_AgainIsNoErrorAndChangesNothing", revokeGrantAgain},
 		{"RevokeGrant_OfAnybodyWithoutAUser", revokeGrantAny},
+		{"RevokeGrant_MakesADisconnectionFinal", revokeGrantDisconnected},
 		{"RevokeGrants_RevokesWhatTheEventCovers", revokeGrants},
+		{"RevokeGrants_MakesADisconnectionFinal", revokeGrantsDisconnected},
 		{"RestoreGrant_TakesBackARevocationByTheUser", restoreGrant},
 		{"RestoreGrant_NotOlderThanSince", restoreGrantSince},
 		{"RestoreGrant_ErrNotFound", restoreGrantNotFound},
@@ -25,6 +27,7 @@ func revokeTests() []test {
 		{"NarrowGrant_ErrNotFound", narrowGrantNotFound},
 		{"DeleteClient_WhilePeopleUseIt", deleteClientWithGrants},
 		{"Race_RevokeGrant_IsToldOnce", raceRevokeGrant},
+		{"Race_RestoreGrant_NeverTakesBackAnother", raceRestoreGrant},
 		{"Race_NarrowGrant_ScopesNeverComeBack", raceNarrowGrant},
 	}
 }
@@ -110,12 +113,18 @@ func revokeGrantNotFound(t *testing.T, db *database) {
 func revokeGrantAgain(t *testing.T, db *database) {
 	settle(t, db)
 	g := granted(t, db, "g1")
-	must(t, db.RevokeGrant(db.ctx, "g1", "u1", "user", grantRevoked("g1"), later()))
+	disconnected := granted(t, db, "g2")
+	must(t, db.RevokeGrant(db.ctx, "g1", "u1", "client", grantRevoked("g1"), later()))
+	must(t, db.RevokeGrant(db.ctx, "g2", "u1", "user", grantRevoked("g2"), later()))
 	for _, userID := range []string{"u1", ""} {
-		must(t, db.RevokeGrant(db.ctx, "g1", userID, "operator", grantRevoked("g1"), later().Add(time.Hour)))
+		for _, reason := range []string{"user", "client", "operator"} {
+			must(t, db.RevokeGrant(db.ctx, "g1", userID, reason, grantRevoked("g1"), later().Add(time.Hour)))
+		}
+		must(t, db.RevokeGrant(db.ctx, "g2", userID, "user", grantRevoked("g2"), later().Add(time.Hour)))
 	}
-	wantGrant(t, db, revokedFor(g, "user", later()))
-	wantRevocations(t, db, "g1")
+	wantGrant(t, db, revokedFor(g, "client", later()))
+	wantGrant(t, db, revokedFor(disconnected, "user", later()))
+	wantRevocations(t, db, "g1", "g2")
 }
 
 func revokeGrantAny(t *testing.T, db *database) {

@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -61,4 +63,69 @@ func revokeGrants(t *testing.T, db *database) {
 	wantErr(t, err, storage.ErrSpent) // still remembered
 	wantKinds(t, events(t, db.ctx, db, now()), storage.EventAllRevoked, storage.EventTokenRevoked, storage.EventSubjectRevoked,
 		storage.EventGrantRevoked, storage.EventSubjectRevoked, storage.EventClientRevoked, storage.EventAllRevoked)
+}
+
+// revokeGrantDisconnected: what a user could take back nobody can, once
+// somebody else has revoked it too.
+func revokeGrantDisconnected(t *testing.T, db *database) {
+	settle(t, db)
+	for i, userID := range []string{"u1", ""} {
+		id, final := fmt.Sprint("g", i), later().Add(10*time.Second)
+		g := granted(t, db, id)
+		must(t, db.RevokeGrant(db.ctx, id, "u1", "user", grantRevoked(id), later()))
+		wantErr(t, db.RevokeGrant(db.ctx, id, "u2", "client", grantRevoked(id), final), storage.ErrNotFound)
+		wantGrant(t, db, revokedFor(g, "user", later()))
+		must(t, db.RevokeGrant(db.ctx, id, userID, "client", grantRevoked(id), final))
+		must(t, db.RevokeGrant(db.ctx, id, "u1", "user", grantRevoked(id), final.Add(time.Second)))
+		wantErr(t, db.RestoreGrant(db.ctx, id, "u1", now()), storage.ErrNotFound)
+		wantGrant(t, db, revokedFor(g, "client", final))
+	}
+	wantRevocations(t, db, "g0", "g0", "g1", "g1")
+}
+
+func revokeGrantsDisconnected(t *testing.T, db *database) {
+	settle(t, db)
+	made, final := now().Add(time.Second), later().Add(10*time.Second)
+	for kind, target := range map[storage.EventKind]string{
+		storage.EventGrantRevoked: string(storage.EventGrantRevoked), storage.EventClientRevoked: "c1", storage.EventSubjectRevoked: "u1", storage.EventAllRevoked: "",
+	} {
+		id := string(kind)
+		g := granted(t, db, id)
+		must(t, db.RevokeGrant(db.ctx, id, "u1", "user", grantRevoked(id), later()))
+		must(t, db.RevokeGrants(db.ctx, broadly(kind, target, made.Add(-time.Microsecond)), final)) // the grant is newer
+		must(t, db.RevokeGrants(db.ctx, broadly(storage.EventSubjectRevoked, "u2", made), final))
+		wantGrant(t, db, revokedFor(g, "user", later()))
+		must(t, db.RevokeGrants(db.ctx, broadly(kind, target, made), final))
+		must(t, db.RevokeGrants(db.ctx, broadly(kind, target, made), final.Add(time.Second)))
+		wantErr(t, db.RestoreGrant(db.ctx, id, "u1", now()), storage.ErrNotFound)
+		wantGrant(t, db, revokedFor(g, "operator", final))
+	}
+}
+
+// raceRestoreGrant has users take back their disconnections while all grants
+// are revoked: whoever is first, none is in force at the end.
+func raceRestoreGrant(t *testing.T, db *database) {
+	store := either(t, db)
+	settle(t, db)
+	id := func(i int) string { return fmt.Sprint("g", i) }
+	for i := range racers {
+		granted(t, db, id(i))
+		must(t, db.RevokeGrant(db.ctx, id(i), "u1", "user", grantRevoked(id(i)), later()))
+	}
+	errs := race(racers, func(i int) error {
+		if i == racers/2 {
+			return store(i).RevokeGrants(db.ctx, broadly(storage.EventSubjectRevoked, "u1", later()), later())
+		}
+		err := store(i).RestoreGrant(db.ctx, id(i), "u1", now())
+		if errors.Is(err, storage.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	for i, err := range errs {
+		must(t, err)
+		g, err := db.Grant(db.ctx, id(i))
+		must(t, err)
+		wantEqual(t, g.RevokeReason, "operator")
+	}
 }

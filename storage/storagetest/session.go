@@ -33,6 +33,7 @@ func sessionTests() []test {
 		{"Sessions_ThoseInForceTheOneSeenLastFirst", sessionsOrder},
 		{"DeleteSession_RemovesOneOfTheUser", deleteSession},
 		{"DeleteSessions_AllButTheKept", deleteSessions},
+		{"DeleteSessions_EverybodysWithoutAUser", deleteSessionsAll},
 		{"Race_SignIn_AllGetTheirSession", raceSignIn},
 	}
 }
@@ -262,6 +263,21 @@ func deleteSessions(t *testing.T, db *database) {
 		wantNoSession(t, db, session("s2"))
 	}
 	wantSession(t, db, other)
+}
+
+func deleteSessionsAll(t *testing.T, db *database) {
+	signUp(t, db, "u1", "u2")
+	other := session("other")
+	other.UserID = "u2"
+	signIn(t, db, session("s1"), session("s2"), other)
+	must(t, db.DeleteSessions(db.ctx, "", other.Hash))
+	wantNoSession(t, db, session("s1"))
+	wantNoSession(t, db, session("s2"))
+	wantSession(t, db, other)
+	for range 2 {
+		must(t, db.DeleteSessions(db.ctx, "", [32]byte{}))
+		wantNoSession(t, db, other)
+	}
 }
 
 // raceSignIn has many sign in for one interaction: nobody fails, the
