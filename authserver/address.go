@@ -46,10 +46,12 @@ func addressIn(text string) (netip.Addr, bool) {
 
 // remoteAddress is whom limits per address count: the address of the peer, or
 // the /64 network that one IPv6 subscriber has to himself.
-func remoteAddress(r *http.Request) string {
-	address, ok := addressIn(r.RemoteAddr)
+func remoteAddress(r *http.Request) string { return subscriber(r.RemoteAddr) }
+
+func subscriber(peer string) string {
+	address, ok := addressIn(peer)
 	if !ok {
-		return r.RemoteAddr
+		return peer
 	}
 	if address.Is6() {
 		if network, err := address.Prefix(64); err == nil {

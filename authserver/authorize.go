@@ -56,6 +56,9 @@ func (s *Server) authorizeRoutes() []route {
 // redirect URI is proven to be the client's, what is wrong is shown on a page;
 // afterwards the client learns it.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request, entry *logEntry) error {
+	if err := s.admit(r, entry); err != nil { // before a pushed request is spent
+		return err
+	}
 	c, p, err := s.authorizing(r, entry)
 	if err != nil {
 		return err

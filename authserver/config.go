@@ -44,6 +44,7 @@ type Config struct {
 	Tokens       Tokens
 	Login        Login
 	Registration Registration
+	RateLimits   RateLimits
 
 	// TrustedProxies are the networks of the reverse proxies in front of the
 	// server, whose X-Forwarded-For tells where a request comes from. Behind a
@@ -168,6 +169,18 @@ type ClientDocuments struct {
 	RootCAs *x509.CertPool
 }
 
+// RateLimits bound what strangers may cause from one address, or one /64 network
+// of IPv6; each replica counts for itself. What is over them is refused with 429.
+type RateLimits struct {
+	// RequestsPerMinute is how many authorization requests, pushed ones, device
+	// authorizations and passkeys are taken; default 60, and twice as many at
+	// once.
+	RequestsPerMinute int
+	// DocumentsPerHour is how many metadata documents of clients that are not
+	// known yet are fetched; default 30.
+	DocumentsPerHour int
+}
+
 const (
 	maxCodeLifetime = 10 * time.Minute
 	maxReuseWindow  = 10 * time.Minute
@@ -214,9 +227,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.Login.SessionLifetime, 7*24*time.Hour)
 	setDefault(&c.Registration.Dynamic.UnusedLifetime, 24*time.Hour)
-	if c.Registration.Dynamic.PerAddress == 0 {
-		c.Registration.Dynamic.PerAddress = 20
-	}
+	setDefault(&c.Registration.Dynamic.PerAddress, 20)
+	setDefault(&c.RateLimits.RequestsPerMinute, 60)
+	setDefault(&c.RateLimits.DocumentsPerHour, 30)
 	return c, c.Tokens.fill()
 }
 
@@ -246,9 +259,9 @@ func (t *Tokens) fill() error {
 	return nil
 }
 
-func setDefault(d *time.Duration, value time.Duration) {
-	if *d == 0 {
-		*d = value
+func setDefault[V int | time.Duration](setting *V, value V) {
+	if *setting == 0 {
+		*setting = value
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 
 	// A user code has 34 bits, so guessing must be slow (RFC 8628 §5.1): one
 	// address gets maxAddressCodes tries, of these one browser maxBrowserCodes,
-	// until it has not tried for deviceLifetime.
+	// until the last of them is deviceLifetime ago.
 	maxBrowserCodes = 10
 	maxAddressCodes = 100
 )
@@ -55,6 +55,9 @@ func (s *Server) authorizeDevice(w http.ResponseWriter, r *http.Request, entry *
 	}
 	c, err := s.authenticateClient(r.Context(), r, p)
 	if err != nil {
+		return err
+	}
+	if err := s.admitClient(r, entry, c); err != nil {
 		return err
 	}
 	if !c.may(grantDeviceCode) {
@@ -141,13 +144,13 @@ func (s *Server) enterUserCode(w http.ResponseWriter, r *http.Request, entry *lo
 	if !ok {
 		return wrong("A code has eight letters. Check what your device shows.")
 	}
-	tooMany, err := s.countUserCode(r, browser, entry.start)
+	pause, err := s.countUserCode(r, browser, entry.start)
 	if err != nil {
 		return err
 	}
-	if tooMany {
+	if pause > 0 {
 		s.cfg.SecurityLog.WarnContext(r.Context(), "user codes are being guessed", "request_id", entry.requestID, "remote_addr", r.RemoteAddr)
-		wait := int(deviceLifetime / time.Second)
+		wait := int((pause + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(wait))
 		return s.refuseUserCode(w, entry, http.StatusTooManyRequests, typed, web.Problem{
 			Text: "Too many codes were tried from here. Wait before you try again.", Wait: wait,
@@ -195,15 +198,34 @@ func shownUserCode(p storage.Progress) string {
 	return p.State
 }
 
-// countUserCode counts a try and reports whether it is one too many. Every try
-// counts, or somebody could clear the count with codes of devices of their own.
-func (s *Server) countUserCode(r *http.Request, browser [32]byte, now time.Time) (bool, error) {
+// countUserCode counts a try and returns zero, or how long to wait when it is one
+// too many, which counts nothing: who goes on trying waits no longer. All others
+// count, or somebody could clear the count with codes of devices of their own.
+func (s *Server) countUserCode(r *http.Request, browser [32]byte, now time.Time) (wait time.Duration, err error) {
 	keys := [][32]byte{
 		sha256.Sum256(append([]byte("user code browser "), browser[:]...)),
 		sha256.Sum256([]byte("user code address " + remoteAddress(r))),
 	}
+	most := [...]int{maxBrowserCodes, maxAddressCodes}
+	before, err := s.cfg.Store.SignInAttempt(r.Context(), "", keys, now) // of nobody
+	if err != nil {
+		return 0, err
+	}
+	for i, tried := range before.Failures {
+		if tried.Count >= most[i] {
+			wait = max(wait, tried.LastAt.Add(deviceLifetime).Sub(now))
+		}
+	}
+	if wait > 0 {
+		return wait, nil
+	}
 	counts, err := s.cfg.Store.CountFailures(r.Context(), keys, now.Add(deviceLifetime), now)
-	return err == nil && (counts[0] > maxBrowserCodes || counts[1] > maxAddressCodes), err
+	for i, count := range counts { // others may have tried meanwhile
+		if count > most[i] {
+			wait = deviceLifetime
+		}
+	}
+	return wait, err
 }
 
 // userCodeLetters have no vowels, so that codes are no words, and nothing that

@@ -171,7 +171,7 @@ func TestDevice_RFC8628_5_1_GuessingIsSlow(t *testing.T) {
 		if a := ada.enter(code); a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") == "" {
 			t.Errorf("eleventh try: %d %s", a.Code, a.Body)
 		}
-		for range 89 { // with no cookies each time
+		for range 90 { // with no cookies each time
 			w.browser().enter("BBBB-BBBB")
 		}
 		if a := w.browser().enter(code); a.Code != http.StatusTooManyRequests {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +18,6 @@ import (
 )
 
 const (
-	// maxFetches is how many documents are fetched at a time: strangers cause
-	// them, and each may take as long as its host likes, up to cimd.Timeout.
-	maxFetches = 32
 	// documentRetry is how long a document that could not be had is not asked
 	// for again, so that nobody hammers its host through us.
 	documentRetry = 10 * time.Second
@@ -39,7 +37,8 @@ type documents struct {
 	unused  time.Duration // how long a client that nobody allowed is kept
 	store   storage.Clients
 	fetcher *cimd.Fetcher
-	slots   chan struct{}
+	slots   *slots
+	quota   *addressQuota // of documents that are not known yet
 	refused *otter.Cache[string, dated[error]]
 	logger  *slog.Logger
 }
@@ -53,7 +52,8 @@ func newFetcher(cfg ClientDocuments) *cimd.Fetcher {
 func newDocuments(cfg Config, fetcher *cimd.Fetcher) *documents {
 	return &documents{
 		cfg: cfg.Registration.Documents, unused: cfg.Registration.Dynamic.UnusedLifetime,
-		store: cfg.Store, fetcher: fetcher, slots: make(chan struct{}, maxFetches), logger: cfg.Logger,
+		store: cfg.Store, fetcher: fetcher, slots: newSlots(), logger: cfg.Logger,
+		quota:   newAddressQuota(cfg.RateLimits.DocumentsPerHour, time.Hour, cfg.RateLimits.DocumentsPerHour),
 		refused: otter.Must(&otter.Options[string, dated[error]]{MaximumSize: refusedSize}),
 	}
 }
@@ -114,20 +114,33 @@ func (d *documents) client(ctx context.Context, id string) (storage.Client, erro
 	return storage.Client{}, err
 }
 
-// fetch returns the client as its host describes it now.
+// fetch returns the client as its host describes it now. What took too long says
+// nothing about the client, so it is not remembered, and an answer of 503.
 func (d *documents) fetch(ctx context.Context, id string, known storage.Client) (storage.Client, error) {
 	if last, refused := d.refused.GetIfPresent(id); refused && last.younger(documentRetry) {
 		return storage.Client{}, last.value
 	}
+	if known.ID == "" {
+		entry := entryFrom(ctx)
+		if wait := d.quota.charge(subscriber(entry.peer), entry.start); wait > 0 {
+			return storage.Client{}, tooMany(wait, "document", "Too many clients that are not known yet were named from this address. Try again later.")
+		}
+	}
+	at, err := url.Parse(id)
+	if err != nil {
+		return storage.Client{}, noDocument{err}
+	}
+	release, err := d.slots.take(ctx, strings.ToLower(at.Hostname()))
+	if err != nil {
+		return storage.Client{}, err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, cimd.Timeout)
 	defer cancel()
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-ctx.Done():
-		return storage.Client{}, fmt.Errorf("too many documents are being fetched: %w", ctx.Err())
-	}
 	metadata, freshFor, err := d.fetcher.Document(ctx, id)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return storage.Client{}, unavailable(fmt.Errorf("client's document: %w", err))
+	}
 	if err != nil {
 		d.refused.Set(id, dated[error]{noDocument{err}, time.Now()})
 		return storage.Client{}, noDocument{err}

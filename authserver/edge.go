@@ -26,6 +26,7 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 		ctx := withEntry(r.Context(), entry)
 		r = r.WithContext(ctx) // a copy of our own
 		r.RemoteAddr = s.peer(r)
+		entry.peer = r.RemoteAddr
 		r.Body = boundBody(w, r, at.maxBody)
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		setHeaders(answer.Header(), entry.requestID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ory/fosite"
 
@@ -35,7 +36,8 @@ type oauthError struct {
 	status      int
 	code        string
 	description string
-	challenge   string // WWW-Authenticate; empty: Basic, on a 401
+	challenge   string        // WWW-Authenticate; empty: Basic, on a 401
+	wait        time.Duration // Retry-After; zero: none, and a moment on a 503
 	cause       error
 }
 

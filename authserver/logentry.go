@@ -13,6 +13,7 @@ import (
 type logEntry struct {
 	start     time.Time // the request's idea of now
 	requestID string
+	peer      string // whom it is from
 	endpoint  string
 	routine   bool // happens all the time even when nobody does anything
 

@@ -105,6 +105,9 @@ func (s *Server) loginByPasskey(w http.ResponseWriter, r *http.Request, entry *l
 	if s.people.party == nil {
 		return invalidRequest("There are no passkeys here.")
 	}
+	if err := s.admit(r, entry); err != nil { // a spent challenge is remembered
+		return err
+	}
 	ctx := r.Context()
 	user, key, err := s.people.party.Assert(form.get("credential"), s.spendChallenge(r, toSignIn, entry.start),
 		func(id string) (user storage.User, keys []storage.Passkey, err error) {

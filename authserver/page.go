@@ -44,13 +44,16 @@ func (s *Server) writeFailure(w http.ResponseWriter, entry *logEntry, err error)
 		Title: "Something went wrong", Text: "The server could not do this. Nothing was changed.",
 		Advice: "Try again in a moment.", Reference: entry.requestID,
 	}
+	setRetryAfter(w, entry.failure)
 	switch told, ok := errors.AsType[*pageError](err); {
 	case ok:
 		failure.Title, failure.Text, failure.Advice = told.title, told.text, told.advice
 		failure.LinkText, failure.LinkURL = told.linkText, told.linkURL
 	case entry.failure.status == http.StatusServiceUnavailable:
 		failure.Title, failure.Text = "Busy right now", "The server cannot answer at the moment. Nothing was lost."
-		setRetryAfter(w)
+	case entry.failure.status == http.StatusTooManyRequests:
+		failure.Title, failure.Text = "Too many tries", "Too many requests came from your network just now, so this one was not used. Nothing was changed."
+		failure.Advice = "Wait a moment, then load the page again."
 	case entry.failure.status == http.StatusForbidden:
 		failure.Title, failure.Text = "This did not come from here", "The form was sent from another page, so it was not used. Nothing was changed."
 		failure.Advice = "Open the page again and repeat what you did."

@@ -48,6 +48,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 	if err != nil {
 		return err
 	}
+	if err := s.admitClient(r, entry, c); err != nil {
+		return err
+	}
 	if p.get("request_uri") != "" {
 		return invalidRequest("A pushed request has no request_uri.") // RFC 9126 §2.1
 	}

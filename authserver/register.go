@@ -9,8 +9,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/authserver/internal/clientmetadata"
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -64,7 +62,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, entry *logEntr
 	}
 	if known := s.registeredLately(r.Context(), record.Fingerprint); known != nil {
 		record = *known
-	} else if record, err = s.enrol(w, r, record, trusted); err != nil {
+	} else if record, err = s.enrol(r, record, trusted); err != nil {
 		return err
 	}
 	entry.clientID = record.ID
@@ -75,14 +73,10 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, entry *logEntr
 }
 
 // enrol stores a client, unless its address has used up its quota.
-func (s *Server) enrol(w http.ResponseWriter, r *http.Request, record storage.Client, trusted bool) (storage.Client, error) {
+func (s *Server) enrol(r *http.Request, record storage.Client, trusted bool) (storage.Client, error) {
 	if !trusted {
 		if wait := s.clients.quota.charge(remoteAddress(r), record.CreatedAt); wait > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-			return record, &oauthError{
-				status: http.StatusTooManyRequests, code: codeUnavailable, cause: errors.New("registration quota"),
-				description: "Too many clients were registered from this address. Try again later.",
-			}
+			return record, tooMany(wait, "registration", "Too many clients were registered from this address. Try again later.")
 		}
 	}
 	registered, err := s.cfg.Store.RegisterClient(r.Context(), record)

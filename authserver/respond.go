@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // retryAfter is what a 503 asks of its caller, in seconds.
@@ -23,14 +24,19 @@ func (s *Server) writeError(w http.ResponseWriter, err *oauthError) {
 		w.Header().Set("WWW-Authenticate", err.challenge)
 	case err.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.cfg.Issuer+`", charset="UTF-8"`)
-	case err.status == http.StatusServiceUnavailable:
-		setRetryAfter(w)
 	}
+	setRetryAfter(w, err)
 	writeJSON(w, err.status, errorBody{Error: err.code, ErrorDescription: err.description})
 }
 
-func setRetryAfter(w http.ResponseWriter) {
-	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+// setRetryAfter tells when to come again, in whole seconds.
+func setRetryAfter(w http.ResponseWriter, err *oauthError) {
+	switch {
+	case err.wait > 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int((err.wait+time.Second-1)/time.Second)))
+	case err.status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
 }
 
 // writeJSON answers with body encoded; the edge has set the other headers.

@@ -30,6 +30,7 @@ type Server struct {
 	issuer    *url.URL
 	resources map[string]*resource // by canonical identifier
 	clients   *clients
+	requests  *addressQuota
 	tokens    *tokenCache
 	revoked   *revocations
 	log       *eventLog
@@ -62,7 +63,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	cfg.Store = measured
 	s := &Server{
-		cfg: cfg, clients: newClients(cfg), tokens: newTokenCache(), revoked: newRevocations(),
+		cfg: cfg, clients: newClients(cfg), requests: newRequestQuota(cfg.RateLimits), tokens: newTokenCache(), revoked: newRevocations(),
 		keysChanged: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 	s.log = newEventLog(cfg.Store, s.apply, cfg.Logger)

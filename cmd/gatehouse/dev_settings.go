@@ -27,6 +27,8 @@ func devSettings() settings.Settings {
 func weaken(s *settings.Settings) {
 	s.Registration.CIMD.AllowLoopback = true
 	s.Registration.DCR.PerAddress *= 100
+	s.RateLimits.RequestsPerMinute *= 100
+	s.RateLimits.DocumentsPerHour *= 100
 }
 
 // variable is one line of an env file.
@@ -63,8 +65,8 @@ password in that file.
 !! NOT FOR PRODUCTION: plain HTTP without TLS, so cookies without Secure; demo clients
 !! with every MCP scope and a demo account, whose secrets anyone who can read
 !! %s has; clients may describe themselves from this machine (metadata documents and
-!! keys on loopback) and register a hundred times as often; the key that seals private
-!! keys lies beside the data. Only this machine can connect. See gatehouse serve.
+!! keys on loopback) and come and register a hundred times as often; the key that seals
+!! private keys lies beside the data. Only this machine can connect. See gatehouse serve.
 
 `, d.settings.Issuer, d.settings.Audience(), d.envFile, sourced(d.envFile), d.settings.Audience(), d.values[len(d.values)-2].value, d.envFile)
 }

@@ -44,6 +44,9 @@ func peopleConfig(s settings.Settings, cfg *authserver.Config) error {
 			Enabled: cimd.Enabled, AllowedHosts: cimd.AllowedHosts, DeniedHosts: cimd.DeniedHosts, AllowLoopback: cimd.AllowLoopback,
 		},
 	}
+	cfg.RateLimits = authserver.RateLimits{
+		RequestsPerMinute: s.RateLimits.RequestsPerMinute, DocumentsPerHour: s.RateLimits.DocumentsPerHour,
+	}
 	cfg.Brand = web.Brand{Name: s.Brand.Name, Accent: s.Brand.Accent}
 	if s.Brand.Logo != "" {
 		if cfg.Brand.Logo, err = os.ReadFile(s.Brand.Logo); err != nil {

@@ -59,6 +59,9 @@ resources:
 tokens:
   refresh_reuse_window: %s
   code_lifetime: 10m
+rate_limits:
+  requests_per_minute: 1000000
+  documents_per_hour: 1000000
 `, w.Issuer, url, w.Resource, window))
 	}
 	return p

@@ -160,6 +160,7 @@ func (w *World) settings(cfg Config, catalog *scopes.Catalog, logger *slog.Logge
 			Dynamic:   authserver.DynamicRegistration{Enabled: true},
 			Documents: authserver.ClientDocuments{Enabled: true, AllowLoopback: true, RootCAs: w.documents.authorities},
 		},
+		RateLimits: authserver.RateLimits{RequestsPerMinute: 1_000_000, DocumentsPerHour: 1_000_000}, // many people at one address
 	}
 	for _, other := range cfg.Resources {
 		settings.Resources = append(settings.Resources, authserver.Resource{Identifier: other})

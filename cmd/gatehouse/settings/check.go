@@ -48,6 +48,7 @@ func (s Settings) check() Problems {
 	s.Tokens.check(c)
 	s.Login.check(c)
 	s.Registration.check(c)
+	s.RateLimits.check(c)
 	s.Brand.check(c)
 	s.ResourceServer.check(c, s, catalog)
 	c.oneOf("security_log.level", s.SecurityLog.Level, "debug", "info", "warn", "error")

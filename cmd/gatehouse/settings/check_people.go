@@ -55,6 +55,17 @@ func (r Registration) check(c *checker) {
 	}
 }
 
+// maxRate of a limit is as good as none, and far from what overflows.
+const maxRate = 1_000_000
+
+func (l RateLimits) check(c *checker) {
+	for key, limit := range map[string]int{"requests_per_minute": l.RequestsPerMinute, "documents_per_hour": l.DocumentsPerHour} {
+		if limit < 1 || limit > maxRate {
+			c.fail("rate_limits."+key, "must be between 1 and %d", maxRate)
+		}
+	}
+}
+
 func (b Brand) check(c *checker) {
 	if b.Accent != "" && !regexp.MustCompile(`^#[0-9a-fA-F]{6}$`).MatchString(b.Accent) {
 		c.fail("brand.accent", "%q is not a colour such as \"#1f5c4d\"", b.Accent)

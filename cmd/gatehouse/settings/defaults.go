@@ -28,6 +28,7 @@ func Defaults() Settings {
 			DCR:  DCR{Enabled: true, UnusedLifetime: 24 * time.Hour, PerAddress: 20},
 			CIMD: CIMD{Enabled: true},
 		},
+		RateLimits:  RateLimits{RequestsPerMinute: 60, DocumentsPerHour: 30},
 		Brand:       Brand{Name: "Gatehouse"},
 		SecurityLog: SecurityLog{Level: "info"},
 		ResourceServer: ResourceServer{

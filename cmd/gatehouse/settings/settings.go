@@ -65,6 +65,11 @@ type Settings struct {
 	// Registration is how clients become known by themselves.
 	Registration Registration `yaml:"registration"`
 
+	// RateLimits bound what strangers may cause from one address, or one /64
+	// network of IPv6; each process counts for itself. What is over them is
+	// refused with 429.
+	RateLimits RateLimits `yaml:"rate_limits"`
+
 	// Brand is how the pages look.
 	Brand Brand `yaml:"brand"`
 

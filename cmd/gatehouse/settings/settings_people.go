@@ -73,6 +73,16 @@ type CIMD struct {
 	AllowLoopback bool `yaml:"allow_loopback"`
 }
 
+// RateLimits bound what strangers may cause from one address.
+type RateLimits struct {
+	// RequestsPerMinute is how many authorization requests, pushed ones, device
+	// authorizations and passkeys are taken, and twice as many at once.
+	RequestsPerMinute int `yaml:"requests_per_minute"`
+	// DocumentsPerHour is how many metadata documents of clients that are not
+	// known yet are fetched.
+	DocumentsPerHour int `yaml:"documents_per_hour"`
+}
+
 // Brand is how the pages look.
 type Brand struct {
 	// Name of the product on every page.
