@@ -124,6 +124,15 @@ func TestAttack_NULInAParameterIsNoServerError(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestAttack_NULInAnAuthorizationRequestIsNoServerError(t *testing.T) {
+	t.Parallel()
+	w := pedantic(t)
+	w.app("app")
+	ann := w.as("ann")
+	for _, bad := range []string{"a\x00b", "\x00", "a\xffb", "\xed\xa0\x80"} {
 		for _, name := range []string{"client_id", "redirect_uri", "scope", "nonce", "login_hint", "resource", "request_uri", "ui_locales"} {
 			if a := ann.get("/oauth/authorize?" + ask("app", name, bad).Encode()); a.Code != http.StatusBadRequest {
 				t.Errorf("authorize %s=%q: %d", name, bad, a.Code)

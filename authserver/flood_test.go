@@ -24,6 +24,15 @@ func (w *world) asked(from string, request request) answer {
 	return w.do(r)
 }
 
+// wantSlowed fails unless a, whose error code is code, asks to wait half a
+// minute.
+func wantSlowed(t *testing.T, what string, a answer, code string) {
+	t.Helper()
+	if a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") != "30" || a.str("error") != code {
+		t.Errorf("%s: %d %v %s", what, a.Code, a.Header(), a.Body)
+	}
+}
+
 // OAuth 2.1 §3.1, RFC 9126 §2, RFC 8628 §3.1: what strangers leave in the store
 // is bounded by address, all kinds together; what is refused spends nothing.
 func TestFlood_RequestsPerAddress(t *testing.T) {
@@ -51,12 +60,11 @@ func TestFlood_RequestsPerAddress(t *testing.T) {
 		for path, a := range map[string]answer{
 			"/oauth/par": sent("/oauth/par", ask("app")), "/oauth/device_authorization": sent("/oauth/device_authorization", device),
 		} {
-			if a.Code != http.StatusTooManyRequests || a.Header().Get("Retry-After") != "30" || a.str("error") != "temporarily_unavailable" {
-				t.Errorf("%s: %d %v %s", path, a.Code, a.Header(), a.Body)
-			}
+			wantSlowed(t, path, a, "temporarily_unavailable")
 		}
 		page := w.asked(from, reference("app", pushed))
-		if page.Code != http.StatusTooManyRequests || page.Header().Get("Retry-After") != "30" || !page.has("Wait a moment") || page.Header().Get("Location") != "" {
+		wantSlowed(t, "page", page, "")
+		if !page.has("Wait a moment") || page.Header().Get("Location") != "" {
 			t.Errorf("page: %d %v %s", page.Code, page.Header(), page.Body)
 		}
 		if a := w.asked(elsewhere, ask("app")); a.Code != http.StatusSeeOther {
