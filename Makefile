@@ -83,7 +83,7 @@ conformance: $(call node,conformance) ## The official MCP suite
 	go test -tags conformance -count=1 -timeout 15m -v ./test/conformance/...
 
 .PHONY: browser
-browser: $(patsubst %/package-lock.json,%/node_modules,$(wildcard test/browser/package-lock.json)) ## A real browser at the pages
+browser: $(call node,browser) $(call node,e2e) ## A real browser at the pages
 	@$(if $(call holds,browser),.ci/need chromium:chromium)
 	$(call go-test,browser,,15m)
 
