@@ -8,8 +8,8 @@ import (
 )
 
 // This file walks JSON that json.Valid has accepted: it looks for what the
-// standard decoder forgives, and finds members by their exact names (the
-// decoder matches struct fields in any case).
+// standard decoder forgives, and finds members by their exact names (that
+// decoder matches them in any case; see isDisguised).
 
 var (
 	errDuplicate = errors.New("a member that occurs twice")

@@ -17,17 +17,21 @@ const (
 
 // Methods whose parameters name what they act on.
 const (
-	methodCallTool  = "tools/call"
-	methodGetPrompt = "prompts/get"
-	methodComplete  = "completion/complete"
-	methodListen    = "subscriptions/listen"
+	methodCallTool     = "tools/call"
+	methodGetPrompt    = "prompts/get"
+	methodReadResource = "resources/read"
+	methodSubscribe    = "resources/subscribe"
+	methodComplete     = "completion/complete"
+	methodListen       = "subscriptions/listen"
 )
 
-// protocolMethods are the methods of the families that a rule may misspell.
+// protocolMethods are what a client may send, in any revision.
 var protocolMethods = []string{
 	"tools/list", methodCallTool,
-	"resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe",
-	"prompts/list", methodGetPrompt,
+	"resources/list", "resources/templates/list", methodReadResource, methodSubscribe, "resources/unsubscribe",
+	"prompts/list", methodGetPrompt, methodComplete, methodListen,
+	"initialize", "ping", "server/discover", "logging/setLevel",
+	"notifications/initialized", "notifications/cancelled", "notifications/progress", "notifications/roots/list_changed",
 }
 
 // Operation is what one JSON-RPC message wants. A message that names several
@@ -71,4 +75,18 @@ func (op Operation) Family() string {
 		return FamilySession
 	}
 	return FamilyOther
+}
+
+// standsFor returns the method whose rules count if none is for op's own:
+// helping with a prompt or a resource is part of using it.
+func (op Operation) standsFor() string {
+	switch {
+	case op.Method == methodListen && op.URI != "":
+		return methodSubscribe
+	case op.Method == methodComplete && op.URI != "":
+		return methodReadResource
+	case op.Method == methodComplete:
+		return methodGetPrompt
+	}
+	return ""
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/scopes"
@@ -100,35 +99,75 @@ func TestSeed_S15_RulesReplaceTheFamily(t *testing.T) {
 	}
 }
 
-func TestSeed_S15_RulesAreCheckedAtStart(t *testing.T) {
+// What belongs to a tool, prompt or resource needs what it needs.
+func TestSeed_S15_HelpingMethodsNeedWhatTheyHelpWith(t *testing.T) {
 	t.Parallel()
-	rules := func(matches ...string) (list []Rule) {
-		for _, match := range matches {
-			list = append(list, Rule{Match: match, Scopes: scopes.Of("mcp:read")})
-		}
-		return list
+	p, err := New(Config{MethodScopes: []Rule{
+		{Match: "resources/*", Scopes: scopes.Of("docs:read")},
+		{Match: "resources/subscribe", Scopes: scopes.Of("docs:watch")},
+		{Match: "prompts/get", Scopes: scopes.Of("prompts:use")},
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for mention, cfg := range map[string]Config{
-		"tools scope":                 {ToolsScope: "two words"},
-		`tool "a" has two rules`:      {ToolScopes: rules("a", "b", "a")},
-		`prompt "a" has two rules`:    {PromptScopes: rules("a", "a")},
-		`method "a/" has two rules`:   {MethodScopes: rules("a/*", "a/*")},
-		"its name is empty":           {ToolScopes: rules("")},
-		"no such method":              {MethodScopes: rules("tools/calls")},
-		`"*" may only end`:            {MethodScopes: rules("an*cs/view")},
-		"matches nothing":             {MethodScopes: rules("*")},
-		`scope "bad scope"`:           {ToolScopes: []Rule{{Match: "x", Scopes: scopes.Set{"bad scope"}}}},
-		"not a URI":                   {ResourceScopes: rules("private/")},
-		`did you mean "file:///priv`:  {ResourceScopes: rules("file:///public/../private/")},
-		`did you mean "file:///x/"`:   {ResourceScopes: rules("FILE:///x/")},
-		`"file:///a/" has two rules`:  {ResourceScopes: rules("file:///a/", "file:///a/")},
-		`method "analytics": "*" may`: {MethodScopes: rules("analytics*")},
+	own, err := New(Config{MethodScopes: []Rule{
+		{Match: "completion/*", Scopes: scopes.Of("complete")},
+		{Match: "subscriptions/listen", Scopes: scopes.Of("listen")},
+		{Match: "resources/*", Scopes: scopes.Of("docs:read")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		op             Operation
+		stands, itself string
+	}{
+		{Operation{Method: "subscriptions/listen"}, "", "listen"},
+		{Operation{Method: "subscriptions/listen", URI: "a:b"}, "docs:watch", "listen"},
+		{Operation{Method: "completion/complete", URI: "a:{b}"}, "docs:read", "complete"},
+		{Operation{Method: "completion/complete", Name: "p"}, "prompts:use", "complete"},
 	} {
-		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), mention) {
-			t.Errorf("the error is %v, it should mention %s", err, mention)
+		if got := p.Required(tc.op).String(); got != tc.stands {
+			t.Errorf("%+v needs %q, want %q", tc.op, got, tc.stands)
+		}
+		if got := own.Required(tc.op).String(); got != tc.itself {
+			t.Errorf("%+v needs %q, want %q", tc.op, got, tc.itself)
 		}
 	}
-	if _, err := New(Config{ResourceScopes: rules("file:///", "file:///sensitive/", "database:", "notes://")}); err != nil {
-		t.Errorf("nested prefixes: %v", err)
+}
+
+// The rule that is used most costs nothing but the look-up.
+func TestRequired_DoesNotAllocate(t *testing.T) { //nolint:paralleltest // others would be counted
+	p, err := New(Config{
+		ToolScopes:   []Rule{{Match: "read_note", Scopes: scopes.Of("mcp:tools", "mcp:read")}},
+		MethodScopes: []Rule{{Match: "analytics/*", Scopes: scopes.Of("analytics:view")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range []Operation{{Method: "tools/call", Name: "read_note"}, {Method: "tools/call", Name: "other"}, {Method: "analytics/view"}} {
+		if n := testing.AllocsPerRun(100, func() { p.Required(op) }); n != 0 {
+			t.Errorf("%+v: %v allocations", op, n)
+		}
+	}
+}
+
+func BenchmarkRequired(b *testing.B) {
+	p, err := New(Config{
+		ToolScopes:     []Rule{{Match: "read_note", Scopes: scopes.Of("mcp:tools", "mcp:read")}},
+		ResourceScopes: []Rule{{Match: "file:///private/", Scopes: scopes.Of("files:admin")}, {Match: "file:///", Scopes: scopes.Of("files:read")}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, op := range map[string]Operation{
+		"tool": {Method: "tools/call", Name: "read_note"}, "resource": {Method: "resources/read", URI: "file:///private/plan.md"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Required(op)
+			}
+		})
 	}
 }

