@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
+	"github.com/gatehouse-mcp/gatehouse/resourceserver/rstest"
 )
 
 // recorder is an SDK server that notes what arrives and does nothing.
@@ -51,6 +52,68 @@ func (r *recorder) send(header http.Header, body []byte) []policy.Operation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen
+}
+
+// TM-19: the header says one thing, the body another; the body counts at the
+// gate, and what the gate or the server cannot read in one way only is refused.
+func TestGate_TM19_WhatIsSmuggledIsRefused(t *testing.T) {
+	t.Parallel()
+	c, _, issuer := gated(t, newServer(t), nil)
+	c.initialize()
+	reader := c.as(issuer.Token(rstest.Claims{"scope": "mcp:tools mcp:read"}))
+	innocent := []string{headerMethod, "tools/call", headerName, "read"}
+	stats := request("tools/call", `"name":"stats"`)
+	for body, want := range map[string]int{
+		stats: http.StatusForbidden,
+		request("tools/call", `"na\u006de":"st\u0061ts"`):                              http.StatusForbidden,
+		request("tools/call", `"name":"stats","arguments":{"name":"read"}`):            http.StatusForbidden,
+		"\n\t " + stats + "\r\n":                                                       http.StatusForbidden,
+		request("tools/call", `"name":"stats","pad":"`+strings.Repeat("x", 1<<20)+`"`): http.StatusForbidden,
+		request("tools/call", `"name":"read","name":"stats"`):                          http.StatusBadRequest,
+		request("tools/call", `"name":"read","n\u0061me":"stats"`):                     http.StatusBadRequest,
+		request("tools/call", `"name":"read","Name":"stats"`):                          http.StatusBadRequest,
+		strings.Replace(stats, `"method"`, `"Method":"ping","method"`, 1):              http.StatusBadRequest,
+		"\xef\xbb\xbf" + stats:                                                         http.StatusBadRequest,
+		stats + "\x00":                                                                 http.StatusBadRequest,
+		request("tools/call", `"name":"read"`) + stats:                                 http.StatusBadRequest,
+		strings.Replace(stats, `"id":7`, `"id":7,"id":8`, 1):                           http.StatusBadRequest,
+		strings.Replace(stats, `"id":7`, `"id":9007199254740993`, 1):                   http.StatusBadRequest,
+		request("tools/call", `"name":"stats","pad":"`+strings.Repeat("x", 5<<20)+`"`): http.StatusRequestEntityTooLarge,
+		request("tools/call", `"name":"read\u0000stats"`):                              http.StatusOK, // is no tool
+	} {
+		for _, version := range []string{"", "2025-03-26", "2025-11-25", "2026-07-28"} {
+			header := innocent
+			if version != "" {
+				header = append([]string{headerVersion, version}, innocent...)
+			}
+			a := reader.send(http.MethodPost, body, header...)
+			if a.status != want && (want != http.StatusOK || a.status >= 500) || strings.Contains(a.body, "stats for") {
+				t.Errorf("%q, %.100q: %d %.300s, want %d", version, body, a.status, a.body, want)
+			}
+		}
+	}
+	// Whoever may call it has to say so in the headers of the modern era.
+	if a := c.modern("tools/call", `"name":"stats"`, "read"); a.status != http.StatusBadRequest || a.code() != mcp.CodeHeaderMismatch {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TM-19 in a batch: each of its messages has to be allowed.
+func TestGate_TM19_OneOfABatchIsEnough(t *testing.T) {
+	t.Parallel()
+	c, _, issuer := gated(t, newServer(t), nil)
+	c.initialize()
+	reader := c.as(issuer.Token(rstest.Claims{"scope": "mcp:tools mcp:read"}))
+	batch := "[" + request("tools/call", `"name":"read"`) + "," + request("tools/call", `"name":"stats"`) + "]"
+	for version, want := range map[string]int{"": http.StatusForbidden, "2025-03-26": http.StatusForbidden, "2025-06-18": http.StatusBadRequest, "2025-11-25": http.StatusBadRequest, "2026-07-28": http.StatusBadRequest} {
+		header := []string{headerMethod, "tools/call", headerName, "read"}
+		if version != "" {
+			header = append(header, headerVersion, version)
+		}
+		if a := reader.send(http.MethodPost, batch, header...); a.status != want || strings.Contains(a.body, "stats for") {
+			t.Errorf("%q: %d %s, want %d", version, a.status, a.body, want)
+		}
+	}
 }
 
 // FuzzAgreement proves that the SDK never does what the policy has not judged:

@@ -26,16 +26,13 @@ type Rule func(ctx context.Context, info *auth.TokenInfo, op policy.Operation) b
 func FilterLists(p *policy.Policy, catalog *scopes.Catalog, rules ...Rule) mcp.Middleware {
 	return func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-			w := wall{policy: p, catalog: catalog, rules: rules}
-			if extra := req.GetExtra(); extra != nil && extra.TokenInfo != nil {
-				w.info, w.held = extra.TokenInfo, scopes.Of(extra.TokenInfo.Scopes...)
-			}
+			w := wall{policy: p, catalog: catalog, rules: rules}.before(req)
 			for _, op := range operations(method, req) {
 				if err := w.check(ctx, op); err != nil {
 					return nil, err
 				}
 			}
-			result, err := next(ctx, method, req)
+			result, err := next(context.WithValue(ctx, wallKey{}, w), method, req)
 			if err == nil {
 				w.filter(ctx, result)
 			}
@@ -53,11 +50,40 @@ type wall struct {
 	held    scopes.Set
 }
 
+// wallKey finds the wall in the context of a request that is behind it.
+type wallKey struct{}
+
+// wallOf returns the wall that req has passed; without one scopes imply
+// nothing.
+func wallOf(ctx context.Context, req mcp.Request) wall {
+	w, _ := ctx.Value(wallKey{}).(wall)
+	return w.before(req)
+}
+
+// before returns the wall with what the token of req says.
+func (w wall) before(req mcp.Request) wall {
+	if extra := req.GetExtra(); extra != nil && extra.TokenInfo != nil {
+		w.info, w.held = extra.TokenInfo, scopes.Of(extra.TokenInfo.Scopes...)
+	}
+	return w
+}
+
+// covers returns the error for a token that lacks some of needed.
+func (w wall) covers(needed scopes.Set) error {
+	missing := needed.Minus(w.held)
+	if w.catalog != nil {
+		missing = w.catalog.Missing(w.held, needed)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return refusal("insufficient_scope", "insufficient_scope: the operation needs a token with the scopes "+needed.String(), needed)
+}
+
 // check returns the error for an operation that the token may not do.
 func (w wall) check(ctx context.Context, op policy.Operation) error {
-	needed := w.policy.Required(op)
-	if len(w.catalog.Missing(w.held, needed)) > 0 {
-		return refusal("insufficient_scope", "insufficient_scope: the operation needs a token with the scopes "+needed.String(), needed)
+	if err := w.covers(w.policy.Required(op)); err != nil {
+		return err
 	}
 	for _, rule := range w.rules {
 		if !rule(ctx, w.info, op) {

@@ -24,6 +24,9 @@ type Config struct {
 	Catalog *scopes.Catalog
 	// Version of the implementation that clients are told; default "dev".
 	Version string
+	// SessionID makes the ids of sessions; nil means [streamable.ServerOptions]'
+	// own.
+	SessionID func() string
 	// Logger gets the SDK's messages and what could not be saved; nil
 	// discards.
 	Logger *slog.Logger
@@ -66,6 +69,7 @@ func New(cfg Config) (*mcp.Server, error) {
 		streamable.ServerOptions(mcp.ServerOptions{
 			Instructions:       "A shared notebook. list_notes finds notes, read_note shows one, write_note creates or changes one, delete_note removes one for good.",
 			Logger:             cfg.Logger,
+			GetSessionID:       cfg.SessionID,
 			CompletionHandler:  n.complete,
 			SubscribeHandler:   func(_ context.Context, req *mcp.SubscribeRequest) error { return n.watchable(req.Params.URI) },
 			UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },

@@ -170,6 +170,28 @@ func TestNotebook_Scopes(t *testing.T) {
 	}
 }
 
+// No tool is left to the scope of its family, and no rule is for a tool that
+// does not exist.
+func TestNotebook_EveryToolHasARule(t *testing.T) {
+	t.Parallel()
+	list, err := open(t).connect(t, "mcp:admin", "", nil).ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tools, ruled []string
+	for _, tool := range list.Tools {
+		tools = append(tools, tool.Name)
+	}
+	for _, rule := range Policy().ToolScopes {
+		ruled = append(ruled, rule.Match)
+	}
+	slices.Sort(tools)
+	slices.Sort(ruled)
+	if !slices.Equal(tools, ruled) {
+		t.Errorf("tools %v, rules for %v", tools, ruled)
+	}
+}
+
 // listed returns the names of the tools and the URIs of the resources.
 func listed(t *testing.T, session *mcp.ClientSession) string {
 	t.Helper()
