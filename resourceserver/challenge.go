@@ -71,8 +71,8 @@ func missingToken(scope scopes.Set) *Refusal {
 		Scope: scope, challenge: true, anonymous: true, reason: "missing_token", cause: errNoToken}
 }
 
-func malformedCredentials() *Refusal {
-	return &Refusal{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: "The Authorization header must be exactly one bearer token.",
+func malformedCredentials(header string) *Refusal {
+	return &Refusal{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: "The " + header + " header must be exactly one bearer token.",
 		challenge: true, rpc: rpcInvalidRequest, cause: errMalformed}
 }
 
@@ -97,13 +97,17 @@ func unavailable(cause error) *Refusal {
 		RetryAfter: 5 * time.Second, cause: cause}
 }
 
+// failed is for what should not happen.
+func failed(cause error) *Refusal {
+	return &Refusal{Status: http.StatusInternalServerError, Code: CodeServerError, Description: "The request failed.", cause: cause}
+}
+
 // write answers r with the refusal: the challenge of RFC 6750 §3 and RFC 9728
 // §5.1, and a JSON-RPC error for the message with that id, nil if unknown.
 func (r *Refusal) write(w http.ResponseWriter, metadataURL string, id json.RawMessage) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 	if r.challenge {
 		h.Set("WWW-Authenticate", r.header(metadataURL))
 	}
@@ -116,18 +120,27 @@ func (r *Refusal) write(w http.ResponseWriter, metadataURL string, id json.RawMe
 }
 
 // header returns the challenge. Every value is within the characters of RFC
-// 6750 §3, so that nothing needs an escape, which some parsers get wrong.
+// 6750 §3, so that nothing needs an escape, which some parsers get wrong. It
+// has at least one parameter (same section): without metadata, as of a server
+// that has no issuer, the realm.
 func (r *Refusal) header(metadataURL string) string {
 	var b strings.Builder
 	b.WriteString("Bearer ")
+	param := func(name, value string) {
+		if value != "" {
+			b.WriteString(name + `="` + quotable(value) + `", `)
+		}
+	}
 	if !r.anonymous {
-		b.WriteString(`error="` + quotable(r.Code) + `", error_description="` + quotable(r.Description) + `", `)
+		param("error", r.Code)
+		param("error_description", r.Description)
 	}
-	if len(r.Scope) > 0 {
-		b.WriteString(`scope="` + quotable(r.Scope.String()) + `", `)
+	param("scope", r.Scope.String())
+	if metadataURL == "" {
+		param("realm", "mcp")
 	}
-	b.WriteString(`resource_metadata="` + quotable(metadataURL) + `"`)
-	return b.String()
+	param("resource_metadata", metadataURL)
+	return strings.TrimSuffix(b.String(), ", ")
 }
 
 // quotable replaces what cannot stand in a quoted-string without an escape.

@@ -1,17 +1,12 @@
 package resourceserver
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
@@ -28,8 +23,9 @@ const (
 	RefuseOnFeedLoss FeedLoss = "refuse"
 )
 
-// Config is all a [Server] needs. Resource and Issuer are required; every
-// other zero value is safe.
+// Config is all a [Server] needs. Resource is required, and who issues tokens;
+// every other zero value is safe: without AllowRemote only this machine may
+// connect.
 type Config struct {
 	// Resource is the canonical resource identifier (RFC 9728 §1.2, RFC 8707):
 	// the URL that clients use, https or on loopback http, without query and
@@ -39,7 +35,8 @@ type Config struct {
 	ResourceName string
 
 	// Issuer is the issuer identifier of the authorization server (RFC 8414
-	// §2), https or on loopback http.
+	// §2), https or on loopback http. Empty turns OAuth off: then StaticTokens
+	// or Validate must say who may pass, and there is no metadata.
 	Issuer string
 	// JWKSURI is where its keys are; default: as its metadata says.
 	JWKSURI string
@@ -76,20 +73,84 @@ type Config struct {
 	// Policy says what each operation needs; nil means [policy.Default].
 	Policy *policy.Policy
 
+	// The rules of the network, in the order in which they are applied. They
+	// hold for every verb and every path of [Server.Protect] and [Server.Edge].
+
+	// TrustedProxies are the networks of the reverse proxies in front: whom
+	// they have a request from, and whether it came by https, is what their
+	// X-Forwarded-For, X-Forwarded-Proto or Forwarded (RFC 7239) say, of which
+	// only the part that trusted proxies wrote counts. From anybody else these
+	// headers mean nothing. A proxy has to write one of the two kinds on every
+	// request; if both are there and differ, that is whoever sent the request, who
+	// gets 400. A client whom a proxy does not name ("unknown") may connect only
+	// where everybody may. X-Forwarded-Host is never believed.
+	TrustedProxies []netip.Prefix
+	// AllowRemote lets other machines connect: the opposite of the setting
+	// localhost_only, so that the zero value is the safe one.
+	AllowRemote bool
+	// AllowedIPs may connect. Without AllowRemote they may beside loopback,
+	// with it they are the only ones unless there are none.
+	AllowedIPs []netip.Prefix
+	// RequireHTTPS refuses plain http with 403; there is no redirect, because
+	// the token has been on the wire already.
+	RequireHTTPS bool
+	// LoopbackHTTP exempts loopback addresses from RequireHTTPS; for
+	// development.
+	LoopbackHTTP bool
+	// IsHTTPS replaces the rule that decides whether a request came by https
+	// (a TLS connection, or the word of a trusted proxy).
+	IsHTTPS func(*http.Request) bool
 	// AllowedOrigins may call from a browser, beside the resource's own
-	// origin: "https://app.example". They get CORS headers.
+	// origin. Each is a whole origin ("https://app.example"), a host with or
+	// without port ("app.example", "[::1]:8080"), or a regular expression
+	// between slashes, which has to match all of the host, or of the origin if
+	// it contains "://" ("/.*\.example\.com/", "/https:\/\/app-[0-9]+\.example/").
+	// A host without port stands for all of its ports, over http too. Names are
+	// in the ASCII form that browsers send.
 	AllowedOrigins []string
 	// AllowedHosts are Host headers accepted beside that of Resource, for
 	// proxies that do not keep it: "mcp.internal:8080".
 	AllowedHosts []string
+	// CORS is what a browser is told.
+	CORS CORS
+	// SecurityHeaders replaces headers that every answer carries, or adds some;
+	// an empty value leaves one out.
+	SecurityHeaders map[string]string
+	// RateLimits bound requests per address and per principal.
+	RateLimits RateLimits
 	// MaxBodyBytes bounds a request body; default 4 MiB.
 	MaxBodyBytes int64
+	// MaxHeaders bounds the number of header fields; default 100.
+	MaxHeaders int
+
+	// AuthExemptPaths pass [Server.Protect] without a token ("/health"), within
+	// the rules of the network. A path is compared as it was sent, byte for byte:
+	// no other spelling is exempt. The path of Resource cannot be. The headers
+	// that may hold a token are gone there too.
+	AuthExemptPaths []string
+	// AuthHeaderName is the header that carries the token; default
+	// Authorization. In another one the scheme "Bearer" may be left out.
+	AuthHeaderName string
+	// StaticTokens are accepted beside those of the issuer, or instead of them.
+	StaticTokens []StaticToken
+	// Validate decides about tokens that are no JWTs, instead of introspection,
+	// and without an issuer about all. It returns what the token says, or an
+	// error: a [*Refusal] as it is (temporarily_unavailable with 503, when it
+	// cannot tell), any other refuses the token as invalid, as does no token at
+	// all; a panic is answered with 500. ExpiresAt is required: it bounds how long
+	// the token may be used without asking again. Issuer and ClientID may be empty,
+	// and so may Audience: a token with one must be for Resource. Answers are
+	// remembered like those of introspection, and the issuer's revocations hold for
+	// them unless they name another issuer. ctx ends after 5 seconds; many requests
+	// may wait for one call, which goes on when they leave. At most 64 calls run
+	// at a time.
+	Validate func(ctx context.Context, token string) (*AccessToken, error)
 
 	// Logger receives operational messages and one event per request; nil
-	// discards. SecurityLog receives refusals as warnings, successful
-	// authentication at debug level; nil uses Logger.
-	Logger      *slog.Logger
-	SecurityLog *slog.Logger
+	// discards. SecurityLog receives what SecurityEvents says; nil uses Logger.
+	Logger         *slog.Logger
+	SecurityLog    *slog.Logger
+	SecurityEvents SecurityEvents
 	// Metrics registers the server's metrics, nil keeps them private. Wrap the
 	// registerer (prometheus.WrapRegistererWith) for a second Server.
 	Metrics prometheus.Registerer
@@ -121,136 +182,70 @@ func (c ClientCredentials) GoString() string { return c.String() }
 // LogValue leaves the secret out.
 func (c ClientCredentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// withDefaults checks the configuration and fills in what was left out.
-func (c Config) withDefaults() (Config, error) {
-	var err error
-	setDefault(&c.MaxBodyBytes, 4<<20)
-	setDefault(&c.ClockSkew, time.Minute)
-	setDefault(&c.KeyRefresh, 5*time.Minute)
-	setDefault(&c.OnFeedLoss, IntrospectOnFeedLoss)
-	setDefault(&c.FeedLossAfter, 30*time.Second)
-	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
-	setDefault(&c.SecurityLog, c.Logger)
-	c.ClockSkew = max(c.ClockSkew, 0)
-	if c.Policy == nil {
-		c.Policy = policy.Default()
-	}
-	if c.Scopes == nil {
-		if c.Scopes, err = scopes.NewCatalog(scopes.Default()...); err != nil {
-			return c, err
-		}
-	}
-	if c.Metrics == nil {
-		c.Metrics = prometheus.NewRegistry()
-	}
-	if c.RequiredScopes == nil {
-		c.RequiredScopes = []string{scopes.MCPRead}
-	}
-	if c.ChallengeScopes == nil {
-		c.ChallengeScopes = c.RequiredScopes
-	}
-	if c.ScopesSupported == nil {
-		c.ScopesSupported = c.ChallengeScopes
-	}
-	if len(c.Algorithms) == 0 {
-		c.Algorithms = []string{"ES256", "EdDSA", "PS256", "RS256"}
-	}
-	return c, c.check()
+// StaticToken is a token that does not come from the issuer. It lives as long
+// as the configuration; revocations of the issuer do not concern it, so that
+// one that got about is replaced here. Printing it does not show the secret.
+type StaticToken struct {
+	// Name is the subject and client_id of whoever presents it, in logs too;
+	// [StaticIssuer] is the issuer. Sessions are bound to all three.
+	Name string
+	// Token is random and has at least 32 bytes: letters, digits, "-._~+/", and
+	// "=" at the end.
+	Token string
+	// Scopes are what it may be used for.
+	Scopes []string
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
+// String leaves the secret out.
+func (t StaticToken) String() string { return t.Name + ":[redacted]" }
+
+// GoString leaves the secret out.
+func (t StaticToken) GoString() string { return t.String() }
+
+// LogValue leaves the secret out.
+func (t StaticToken) LogValue() slog.Value { return slog.StringValue(t.String()) }
+
+// CORS is what browsers are told (Fetch standard). Credentials such as cookies
+// are never allowed: the token stands in a header.
+type CORS struct {
+	// Off sends none of these headers and treats a preflight like any other
+	// request.
+	Off bool
+	// Origins may read answers, written as in AllowedOrigins or "*"; default
+	// those that may call.
+	Origins []string
+	// Methods, default GET, POST and DELETE.
+	Methods []string
+	// Headers that a script may send beside those of the protocol.
+	Headers []string
+	// MaxAge is how long a browser may remember a preflight; default 10
+	// minutes, negative for not at all.
+	MaxAge time.Duration
 }
 
-func (c Config) check() error {
-	if err := checkURL(c.Resource); err != nil {
-		return fmt.Errorf("resource %q: %w", c.Resource, err)
-	}
-	if err := checkURL(c.Issuer); err != nil {
-		return fmt.Errorf("issuer %q: %w", c.Issuer, err)
-	}
-	if c.JWKSURI != "" {
-		if err := checkURL(c.JWKSURI); err != nil {
-			return fmt.Errorf("jwks_uri %q: %w", c.JWKSURI, err)
-		}
-	}
-	if err := checkCredentials(c.Introspection); err != nil {
-		return err
-	}
-	for _, alg := range c.Algorithms {
-		if !slices.Contains(asymmetric(), jose.SignatureAlgorithm(alg)) {
-			return fmt.Errorf("algorithm %q is not one of %v", alg, asymmetric())
-		}
-	}
-	for _, scope := range slices.Concat(c.RequiredScopes, c.ChallengeScopes, c.ScopesSupported) {
-		if !scopes.ValidToken(scope) || scope == "offline_access" {
-			return fmt.Errorf("scope %q cannot be asked for by a resource", scope)
-		}
-	}
-	for _, origin := range c.AllowedOrigins {
-		if _, ok := parseOrigin(origin); !ok {
-			return fmt.Errorf("allowed origin %q is not scheme://host", origin)
-		}
-	}
-	switch {
-	case c.OnFeedLoss != IntrospectOnFeedLoss && c.OnFeedLoss != RefuseOnFeedLoss:
-		return fmt.Errorf("on feed loss %q: neither introspect nor refuse", c.OnFeedLoss)
-	case c.MaxBodyBytes < 0 || c.KeyRefresh < 0 || c.FeedLossAfter < 0:
-		return errors.New("limits must not be negative")
-	}
-	return nil
+// RateLimits are requests per minute; a tenth of a minute's may come at once.
+// Zero is the default of 6000, a negative value no limit. Each process counts
+// for itself.
+type RateLimits struct {
+	// PerAddress counts every request of an address, or of an IPv6 /64 network,
+	// before its token and its body are looked at.
+	PerAddress int
+	// PerPrincipal counts the requests of one issuer, subject and client.
+	PerPrincipal int
 }
 
-func checkCredentials(c *ClientCredentials) error {
-	if c == nil {
-		return nil
-	}
-	if c.ClientID == "" || c.ClientSecret == "" {
-		return errors.New("introspection needs client_id and client_secret")
-	}
-	for _, endpoint := range []string{c.Endpoint, c.EventsEndpoint} {
-		if endpoint == "" {
-			continue
-		}
-		if err := checkURL(endpoint); err != nil {
-			return fmt.Errorf("endpoint %q: %w", endpoint, err)
-		}
-	}
-	return nil
-}
-
-// asymmetric are the algorithms that may be allowed: verifying with a public
-// key cannot be turned into signing with it (RFC 8725 §3.1).
-func asymmetric() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{
-		jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-		jose.PS256, jose.PS384, jose.PS512, jose.RS256, jose.RS384, jose.RS512,
-	}
-}
-
-// checkURL enforces what MCP and RFC 8414 §2 ask of a server's URL: absolute,
-// https (http on loopback only), without userinfo, query and fragment.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil:
-		return errors.New("must be an absolute URL")
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
-		return errors.New("must have neither query nor fragment")
-	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	}
-	return errors.New("must be https unless its host is loopback")
-}
-
-// isLoopback reports whether host, without port and brackets, is this machine.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
+// SecurityEvents selects what is written to the security log; the zero value
+// is all refusals, as warnings, except that the first request of a client that
+// has no token yet is information. Each has the request_id, the remote_addr,
+// method and name, subject and client_id as far as they are known, and the
+// reason; a refusal for want of scopes also those needed and those held, so that
+// it can be told later why a client came back with more. None has a token.
+type SecurityEvents struct {
+	// NoFailedAuth leaves out refusals for want of a good token, and of the
+	// network's rules.
+	NoFailedAuth bool
+	// NoAuthorizationFailures leaves out refusals for want of scopes.
+	NoAuthorizationFailures bool
+	// SuccessfulAuth adds the requests that passed.
+	SuccessfulAuth bool
 }

@@ -2,43 +2,73 @@ package resourceserver
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// maxCredentials bounds the Authorization header, in bytes.
+// authorization is the header that carries the token unless the configuration
+// names another.
+const authorization = "Authorization"
+
+// maxCredentials bounds the header, in bytes.
 const maxCredentials = 16 << 10
 
-// What an Authorization header can be short of.
+// What the header can be short of.
 var (
 	errNoToken   = errors.New("no bearer token")
 	errMalformed = errors.New("malformed credentials")
 )
 
-// bearerToken returns the token of the one Authorization header (RFC 6750
-// §2.1). errNoToken: there is none, or one of another scheme. errMalformed:
+// bearerToken returns the token of the one header with that name, in canonical
+// form (RFC 6750 §2.1); in another than Authorization it may stand without the
+// scheme. errNoToken: there is none, or one of another scheme. errMalformed:
 // several headers, more than 16 KiB, or syntax that RFC 9110 §11.4 does not
-// allow. Tokens in the query or the body are never looked for.
-func bearerToken(h http.Header) (string, error) {
-	values := h["Authorization"]
+// allow. Tokens elsewhere are never looked for.
+func bearerToken(h http.Header, name string) (string, error) {
+	values := h[name]
 	switch {
 	case len(values) == 0:
 		return "", errNoToken
 	case len(values) > 1 || len(values[0]) > maxCredentials:
 		return "", errMalformed
 	}
-	scheme, rest, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		if isToken(strings.ToLower(scheme)) {
-			return "", errNoToken
-		}
+	scheme, token, spaced := strings.Cut(values[0], " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		token = strings.TrimLeft(token, " ")
+	case name != authorization && !spaced:
+		token = scheme
+	case isToken(strings.ToLower(scheme)):
+		return "", errNoToken
+	default:
 		return "", errMalformed
 	}
-	token := strings.TrimLeft(rest, " ")
 	if !isToken68(token) {
 		return "", errMalformed
 	}
 	return token, nil
+}
+
+// checkAuthHeader refuses names that are none, and headers that mean something
+// else to clients, proxies or the protocol.
+func checkAuthHeader(name string) error {
+	lower := strings.ToLower(name)
+	if !isToken(lower) {
+		return fmt.Errorf("auth header name %q is not a header name of letters, digits, - and _", name)
+	}
+	taken := func(prefix string) bool { return strings.HasPrefix(lower, prefix) }
+	switch lower {
+	case "host", "cookie", "set-cookie", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect",
+		"origin", "referer", "date", "range", "via", "forwarded", "user-agent", "cache-control", "pragma", "last-event-id",
+		"dpop", "x-request-id", "x-real-ip", "www-authenticate", "http2-settings", "vary", "location", "retry-after":
+		return fmt.Errorf("auth header name %q: the header means something else", name)
+	}
+	if slices.ContainsFunc([]string{"content-", "accept", "proxy-", "sec-", "if-", "access-control-", "x-forwarded-", "mcp-"}, taken) {
+		return fmt.Errorf("auth header name %q: the header means something else", name)
+	}
+	return nil
 }
 
 // isToken68 checks the syntax of RFC 9110 §11.2.

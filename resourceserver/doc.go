@@ -2,12 +2,17 @@
 // with OAuth access tokens.
 //
 // [New] makes a [Server]; [Server.Protect] puts it in front of a handler,
-// [Server.Metadata] tells clients where to get a token. A request passes when
-// its Host and Origin are allowed, it carries exactly one bearer token that
-// was issued for this resource and has not been revoked, and the token's
-// scopes cover every operation in its body. Everything else is answered here,
-// with the challenge a client needs to do better; the handler behind never
-// sees it, and never sees a token either.
+// [Server.Metadata] tells clients where to get a token, [Server.Edge] is for
+// what needs none. A request passes when it keeps the rules of the network, it
+// carries exactly one bearer token that was issued for this resource and has
+// not been revoked, and the token's scopes cover every operation in its body.
+// Everything else is answered here, with the challenge a client needs to do
+// better; the handler behind never sees it, and never sees a token either.
+//
+// The rules of the network, in their order: the number of header fields, the
+// client's address (behind trusted proxies, as they say), https, Host and
+// Origin with CORS, the rate of the address. Every answer has the security
+// headers.
 //
 // JWT access tokens (RFC 9068) are verified locally, opaque ones by
 // introspection (RFC 7662). With client credentials in the configuration the
@@ -20,9 +25,9 @@
 // token is revoked or expires is cancelled; one that is running when the feed
 // is lost goes on until the feed tells otherwise.
 //
-// The package issues no tokens, keeps nothing on disk, never sends a client's
-// token to anyone but the issuer that it asks about it, and knows nothing of
-// any particular authorization server except the feed's cursor. It implements
+// The package issues no tokens, keeps nothing on disk, never gives a client's
+// token to anyone but the issuer or the function that it asks about it, writes
+// none into a log or an answer, and knows nothing of any particular authorization server except the feed's cursor. It implements
 // RFC 6750 §2.1 and §3 (header only), RFC 8414 §3, RFC 9068 §4, RFC 9728 and
 // the authorization chapter of MCP up to 2026-07-28.
 //

@@ -2,7 +2,6 @@ package resourceserver
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -25,15 +25,20 @@ type exchange struct {
 	began  time.Time
 	status int // 0: nothing was written yet
 
-	ops     []policy.Operation
-	token   *verified
-	passed  bool
-	refusal *Refusal
+	client   netip.Addr // not valid if nobody knows
+	open     bool       // needs no token
+	received bool       // the body was read as far as it ever is
+	ops      []policy.Operation
+	token    *verified
+	passed   bool
+	refusal  *Refusal
 }
 
-func begin(w http.ResponseWriter) *exchange {
+func begin(w http.ResponseWriter, headers *securityHeaders) *exchange {
 	x := &exchange{ResponseWriter: w, id: requestID(), began: time.Now()}
-	w.Header().Set("X-Request-Id", x.id)
+	h := w.Header()
+	headers.set(h)
+	h["X-Request-Id"] = []string{x.id}
 	return x
 }
 
@@ -100,8 +105,11 @@ func (x *exchange) rpcID() json.RawMessage {
 }
 
 // family returns the family of the operations, apart from those that belong to
-// the session; "other" if there are several.
+// the session; "other" if there are several, or if it is not the resource.
 func (x *exchange) family() string {
+	if x.open {
+		return policy.FamilyOther
+	}
 	family := policy.FamilySession
 	for _, op := range x.ops {
 		switch f := op.Family(); {
@@ -139,7 +147,12 @@ func (s *Server) finish(x *exchange, r *http.Request) {
 	}
 }
 
+// count leaves out what needs no token and was answered: probes and scrapes are
+// no requests to the resource.
 func (s *Server) count(x *exchange) {
+	if x.open && x.refusal == nil {
+		return
+	}
 	family, code := x.family(), "other"
 	if http.StatusText(x.status) != "" {
 		code = strconv.Itoa(x.status)
@@ -152,63 +165,3 @@ func (s *Server) count(x *exchange) {
 		s.metrics.failures.WithLabelValues(x.refusal.label(), family).Inc()
 	}
 }
-
-// log writes the event of the request, and to the security log whether it
-// passed. No field ever holds a credential.
-func (s *Server) log(x *exchange, r *http.Request) {
-	level, outcome := slog.LevelInfo, "passed"
-	if x.status >= 500 {
-		level = slog.LevelError
-	}
-	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs, slog.String("request_id", x.id), slog.String("verb", clip(r.Method)))
-	if len(x.ops) > 0 && x.ops[0].Method != "" {
-		attrs = append(attrs, slog.String("method", clip(x.ops[0].Method)))
-		if name := x.ops[0].Name; name != "" {
-			attrs = append(attrs, slog.String("name", clip(name)))
-		}
-	}
-	if x.token != nil {
-		attrs = append(attrs, slog.String("subject", x.token.Subject), slog.String("client_id", x.token.ClientID))
-	}
-	switch {
-	case x.refusal != nil && x.passed:
-		outcome = "failed"
-	case x.refusal != nil:
-		outcome = "refused"
-	case !x.passed:
-		outcome = "preflight"
-	}
-	if x.refusal != nil {
-		attrs = append(attrs, slog.String("reason", x.refusal.label()))
-		if x.refusal.cause != nil {
-			attrs = append(attrs, slog.String("cause", x.refusal.cause.Error()))
-		}
-	}
-	attrs = append(attrs, slog.String("outcome", outcome), slog.Int("status", x.status))
-	s.cfg.Logger.LogAttrs(r.Context(), level, "request", append(attrs, slog.Duration("duration", time.Since(x.began)))...)
-	s.secure(r.Context(), x, append(attrs, slog.String("remote_addr", r.RemoteAddr)))
-}
-
-// secure writes the security log: a warning for a refusal, except for the
-// first request of a client that has no token yet.
-func (s *Server) secure(ctx context.Context, x *exchange, attrs []slog.Attr) {
-	level, event := slog.LevelWarn, "authentication failed"
-	switch {
-	case x.passed:
-		level, event = slog.LevelDebug, "authentication succeeded"
-	case x.refusal == nil:
-		return // a preflight
-	case x.refusal.anonymous:
-		level = slog.LevelInfo
-	case x.refusal.Code == CodeInsufficientScope:
-		event = "authorization failed"
-		attrs = append(attrs, slog.String("scope", x.refusal.Scope.String()))
-	case x.refusal.Code != CodeInvalidToken && x.refusal.Code != CodeTemporarilyUnavailable:
-		event = "request refused"
-	}
-	s.cfg.SecurityLog.LogAttrs(ctx, level, event, attrs...) //nolint:sloglint // one of the four above
-}
-
-// clip bounds what a client can write into the log.
-func clip(s string) string { return s[:min(len(s), 128)] }

@@ -98,7 +98,7 @@ func TestLog_OneEventPerRequest(t *testing.T) {
 		t.Error("a token is in the log")
 	}
 	denied := w.events(t, "authorization failed")
-	if len(denied) != 1 || denied[0]["level"] != "WARN" || denied[0]["scope"] != "mcp:read mcp:tools" || denied[0]["remote_addr"] == "" {
+	if len(denied) != 1 || denied[0]["level"] != "WARN" || denied[0]["scope_needed"] != "mcp:read mcp:tools" || denied[0]["remote_addr"] == "" {
 		t.Errorf("security log %v", denied)
 	}
 	failed := w.events(t, "authentication failed")

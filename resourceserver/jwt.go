@@ -46,7 +46,7 @@ var (
 	errSignature  = errors.New("the signature does not verify")
 	errRevoked    = errors.New("revoked")
 	errInactive   = errors.New("not active")
-	errOpaque     = errors.New("opaque, and introspection is not configured")
+	errOpaque     = errors.New("nobody is configured who knows this kind of token")
 )
 
 // rules are what every token must keep, whoever vouches for it.
@@ -137,7 +137,7 @@ func (v *jwtVerifier) accessToken(ctx context.Context, token string, now time.Ti
 	if err != nil {
 		return nil, invalidToken(err)
 	}
-	e.local, e.epoch, e.event = true, v.keys.epoch(), c.ID
+	e.local, e.epoch, e.event, e.kid = true, v.keys.epoch(), c.ID, signed.Signatures[0].Protected.KeyID
 	return e, v.signature(ctx, signed)
 }
 

@@ -82,29 +82,53 @@ func TestRS08_AudienceOnTheIntrospectionPath(t *testing.T) {
 	}
 }
 
-// TestS10_ClockSkewBoundaries looks at both sides of each boundary.
-func TestS10_ClockSkewBoundaries(t *testing.T) {
+// TestSeed_S10_ClockSkewBoundaries looks at both sides of each boundary: of a
+// JWT, and of what introspection says.
+func TestSeed_S10_ClockSkewBoundaries(t *testing.T) {
 	t.Parallel()
-	for _, skew := range []time.Duration{-1, 0, 5 * time.Second} {
-		w := newWorld(t, func(_ *world, cfg *Config) { cfg.ClockSkew = skew }).ready(t)
-		rules := w.server.verifier.jwt.rules
-		tolerance := map[time.Duration]time.Duration{-1: 0, 0: time.Minute, 5 * time.Second: 5 * time.Second}[skew]
+	for skew, tolerance := range map[time.Duration]time.Duration{-1: 0, 0: time.Minute, 5 * time.Second: 5 * time.Second} {
+		w := newWorld(t, func(w *world, cfg *Config) {
+			credentials(w, cfg)
+			cfg.ClockSkew = skew
+		}).ready(t)
 		at := time.Unix(2_000_000_000, 0)
 		for _, c := range []struct {
 			claim    string
-			value    time.Time
 			now      time.Time
 			accepted bool
 		}{
-			{"exp", at, at.Add(tolerance - 1), true}, {"exp", at, at.Add(tolerance), false},
-			{"nbf", at, at.Add(-tolerance), true}, {"nbf", at, at.Add(-tolerance - 1), false},
-			{"iat", at, at.Add(-tolerance), true}, {"iat", at, at.Add(-tolerance - 1), false},
+			{"exp", at.Add(tolerance - 1), true}, {"exp", at.Add(tolerance), false},
+			{"nbf", at.Add(-tolerance), true}, {"nbf", at.Add(-tolerance - 1), false},
+			{"iat", at.Add(-tolerance), true}, {"iat", at.Add(-tolerance - 1), false},
 		} {
-			claims := rstest.Claims{"iat": at.Unix() - 7200, "exp": at.Unix() + 7200, c.claim: c.value.Unix()}
+			claims := rstest.Claims{"iat": at.Unix() - 7200, "exp": at.Unix() + 7200, c.claim: at.Unix()}
 			_, err := w.server.verifier.jwt.accessToken(t.Context(), w.Token(claims), c.now)
 			if (err == nil) != c.accepted {
-				t.Errorf("skew %s, %s, now %s: %v", rules.skew, c.claim, c.now.Sub(c.value), err)
+				t.Errorf("skew %s, %s, now %s: %v", skew, c.claim, c.now.Sub(at), err)
 			}
+			opaque := w.Opaque(claims)
+			_, err = w.server.verifier.opaque.accessToken(t.Context(), opaque, digest(opaque), c.now)
+			if (err == nil) != c.accepted {
+				t.Errorf("introspected, skew %s, %s, now %s: %v", skew, c.claim, c.now.Sub(at), err)
+			}
+		}
+	}
+}
+
+func TestSeed_S10_RequiredScopesDefaultToReading(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		required   []string
+		held, body string
+		status     int
+	}{
+		{nil, "mcp:read", ping, 200}, {nil, "mcp:write", ping, 403}, {nil, "mcp:tools", callTool, 403}, {nil, "mcp:read mcp:tools", callTool, 200},
+		{[]string{}, "", ping, 200}, {[]string{}, "mcp:tools", callTool, 200}, {[]string{}, "mcp:tools", readAll, 403},
+		{[]string{"mcp:read", "files:read"}, "mcp:read", ping, 403}, {[]string{"mcp:read", "files:read"}, "mcp:read files:read", ping, 200},
+	} {
+		w := newWorld(t, func(_ *world, cfg *Config) { cfg.RequiredScopes = c.required }).ready(t)
+		if a := w.post(t, w.Token(rstest.Claims{"scope": c.held}), c.body); a.StatusCode != c.status {
+			t.Errorf("required %v, held %q, %s: %d, want %d", c.required, c.held, c.body, a.StatusCode, c.status)
 		}
 	}
 }

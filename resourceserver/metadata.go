@@ -19,31 +19,37 @@ func (s *Server) MetadataPath() string {
 	return wellKnownResource + strings.TrimSuffix(s.resource.EscapedPath(), "/")
 }
 
-// Metadata serves the protected resource metadata (RFC 9728 §2) to anyone, at
-// [Server.MetadataPath] and, for clients that look there, at the root form.
-// Both say the same: the resource is the one that tokens are issued for.
+// Metadata serves the protected resource metadata (RFC 9728 §2) to anyone who
+// may connect, at [Server.MetadataPath] and, for clients that look there, at the
+// root form. Both say the same: the resource is the one that tokens are issued
+// for. Pages of every origin may read it, because it holds no secret. Without an
+// issuer there is none.
 func (s *Server) Metadata() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
+	return s.handle(func(x *exchange, r *http.Request) *Refusal {
+		x.open = true
+		h := x.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("X-Content-Type-Options", "nosniff")
+		if refusal := s.edge.limit(x); refusal != nil {
+			return refusal
+		}
 		path := r.URL.EscapedPath()
 		switch {
-		case path != s.MetadataPath() && path != wellKnownResource:
-			http.NotFound(w, r)
+		case s.document == nil || path != s.MetadataPath() && path != wellKnownResource:
+			http.NotFound(x, r)
 		case r.Method == http.MethodOptions:
 			h.Set("Access-Control-Allow-Methods", "GET, OPTIONS")
 			h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, MCP-Protocol-Version")
 			h.Set("Access-Control-Max-Age", "600")
-			w.WriteHeader(http.StatusNoContent)
+			x.WriteHeader(http.StatusNoContent)
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			h.Set("Content-Type", "application/json")
 			h.Set("Cache-Control", "public, max-age=300")
-			_, _ = w.Write(s.document) // the client may be gone
+			_, _ = x.Write(s.document) // the client may be gone
 		default:
-			h.Set("Allow", "GET, OPTIONS")
-			http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			http.Error(x, "Method Not Allowed", http.StatusMethodNotAllowed)
 		}
+		return nil
 	})
 }
 

@@ -46,6 +46,9 @@ func TestRS24_MetadataIsForEveryOrigin(t *testing.T) {
 		if a.StatusCode != c.status || a.Header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s %s: %d %v", c.verb, c.path, a.StatusCode, a.Header)
 		}
+		if a.Header.Get("X-Frame-Options") != "DENY" || a.Header.Get("Strict-Transport-Security") != "" || a.Header.Get("X-Request-Id") == "" {
+			t.Errorf("%s %s: %v", c.verb, c.path, a.Header)
+		}
 		if c.status == 200 && c.verb == "GET" && !json.Valid([]byte(a.body)) {
 			t.Errorf("body %s", a.body)
 		}

@@ -1,7 +1,8 @@
 package resourceserver
 
 import (
-	"net/http"
+	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,109 +14,71 @@ import (
 type network struct {
 	scheme   string
 	hosts    []string // authorities in canonical form
-	origins  []string // origins in canonical form
-	loopback bool     // the resource is on this machine
+	origins  *originSet
+	loopback bool // the resource is on this machine
 }
 
-func newNetwork(resource *url.URL, hosts, origins []string) *network {
+func newNetwork(resource *url.URL, hosts, origins []string) (*network, error) {
 	n := &network{scheme: resource.Scheme, loopback: isLoopback(resource.Hostname())}
 	for _, host := range append([]string{resource.Host}, hosts...) {
-		n.hosts = append(n.hosts, authority(n.scheme, host))
+		canonical := authority(n.scheme, host)
+		if canonical == "" {
+			return nil, fmt.Errorf("host %q: not a name or an address, and a port", host)
+		}
+		n.hosts = append(n.hosts, canonical)
 	}
-	for _, origin := range append([]string{resource.Scheme + "://" + resource.Host}, origins...) {
-		canonical, _ := parseOrigin(origin)
-		n.origins = append(n.origins, canonical)
+	var err error
+	if n.origins, err = newOriginSet(append([]string{resource.Scheme + "://" + resource.Host}, origins...)); err != nil {
+		return nil, fmt.Errorf("allowed origin %w", err)
 	}
-	return n
+	return n, nil
 }
 
 // host reports whether the Host header names the resource. On loopback every
 // loopback name does, with any port: proxies and port mappings change it, and
 // a page cannot make a foreign name out of them.
 func (n *network) host(host string) bool {
-	if slices.Contains(n.hosts, authority(n.scheme, host)) {
+	if slices.Contains(n.hosts, host) || slices.Contains(n.hosts, authority(n.scheme, host)) {
 		return true
 	}
-	return n.loopback && isLoopback(hostname(host))
+	name, _, ok := splitAuthority(host)
+	return ok && n.loopback && isLoopback(strings.Trim(name, "[]"))
 }
 
-// origin reports whether a request with that Host may have the Origin values.
-// No Origin is fine: the caller is no browser. On loopback, an origin passes
-// that has the port which the client dialled.
-func (n *network) origin(values []string, host string) bool {
+// isLiteral reports whether the Host header is an IP address. A load balancer
+// probes by address; a name that was rebound never looks like one.
+func isLiteral(host string) bool {
+	name, _, ok := splitAuthority(host)
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return ok && err == nil
+}
+
+// origin returns the one Origin of a request with that Host, if it may call.
+// On loopback, an origin may that has the port which the client dialled.
+func (n *network) origin(values []string, host string) (origin, bool) {
 	if len(values) != 1 {
-		return len(values) == 0
+		return origin{}, false
 	}
-	canonical, ok := parseOrigin(values[0])
-	if !ok {
-		return false
+	o, ok := parseOrigin(values[0])
+	if !ok || n.origins.match(o) {
+		return o, ok
 	}
-	if slices.Contains(n.origins, canonical) {
-		return true
+	_, port, _ := splitAuthority(host)
+	if port == "" {
+		port = defaultPort(n.scheme)
 	}
-	scheme, at, _ := strings.Cut(canonical, "://")
-	return n.loopback && isLoopback(hostname(at)) && scheme == n.scheme &&
-		port(at) == port(authority(n.scheme, host))
+	return o, n.loopback && o.scheme == n.scheme && o.port == port && isLoopback(strings.Trim(o.host, "[]"))
 }
 
-// cors tells a browser that the checked origin may read the answer (Fetch
-// standard §3.2), and answers a preflight, which never has credentials.
-func (n *network) cors(w http.ResponseWriter, r *http.Request) (done bool) {
-	h := w.Header()
-	h.Add("Vary", "Origin")
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
+// authority returns host[:port] in canonical form, without the scheme's own
+// port; empty if it is malformed.
+func authority(scheme, s string) string {
+	host, port, ok := splitAuthority(s)
+	switch {
+	case !ok:
+		return ""
+	case port == "" || port == defaultPort(scheme):
+		return host
 	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id")
-	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
-		return false
-	}
-	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", allowedHeaders(r.Header.Get("Access-Control-Request-Headers")))
-	h.Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
-	return true
+	return host + ":" + port
 }
-
-// allowedHeaders are the request headers of the transport, with those
-// Mcp-Param-* ones that the preflight asks for (they have no fixed names).
-func allowedHeaders(requested string) string {
-	allowed := []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"}
-	for name := range strings.SplitSeq(requested, ",") {
-		name = strings.TrimSpace(name)
-		if param, found := strings.CutPrefix(strings.ToLower(name), "mcp-param-"); found && isToken(param) && len(param) < 64 {
-			allowed = append(allowed, name)
-		}
-	}
-	return strings.Join(allowed, ", ")
-}
-
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
-	})
-}
-
-// parseOrigin returns the canonical form of an origin (RFC 6454 §6.2): lower
-// case, no default port. "null" is not one.
-func parseOrigin(origin string) (string, bool) {
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) {
-		return "", false
-	}
-	return u.Scheme + "://" + authority(u.Scheme, u.Host), true
-}
-
-// authority returns host[:port] in lower case without the scheme's own port.
-func authority(scheme, host string) string {
-	host = strings.ToLower(host)
-	if scheme == "https" {
-		return strings.TrimSuffix(host, ":443")
-	}
-	return strings.TrimSuffix(host, ":80")
-}
-
-func hostname(authority string) string { return (&url.URL{Host: authority}).Hostname() }
-func port(authority string) string     { return (&url.URL{Host: authority}).Port() }

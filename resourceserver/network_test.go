@@ -55,7 +55,10 @@ func TestTR01_HostAndOriginOnEveryVerb(t *testing.T) {
 
 func TestTR01_PublicResourceKnowsNoLoopback(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(&url.URL{Scheme: "https", Host: "mcp.example"}, []string{"mcp.internal:8080"}, nil)
+	n, err := newNetwork(&url.URL{Scheme: "https", Host: "mcp.example"}, []string{"mcp.internal:8080"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for host, want := range map[string]bool{
 		"mcp.example": true, "MCP.example:443": true, "mcp.internal:8080": true,
 		"mcp.example:80": false, "localhost": false, "127.0.0.1": false, "mcp.internal": false, "": false, "mcp.example.evil": false,
@@ -64,8 +67,10 @@ func TestTR01_PublicResourceKnowsNoLoopback(t *testing.T) {
 			t.Errorf("host %q: %v", host, !want)
 		}
 	}
-	if n.origin([]string{"https://localhost"}, "mcp.example") || !n.origin([]string{"https://mcp.example:443"}, "mcp.example") {
-		t.Error("origin")
+	for value, want := range map[string]bool{"https://localhost": false, "https://mcp.example:443": true} {
+		if _, ok := n.origin([]string{value}, "mcp.example"); ok != want {
+			t.Errorf("origin %q: %v", value, !want)
+		}
 	}
 }
 
@@ -78,12 +83,12 @@ func TestQ11_PreflightNeedsNoToken(t *testing.T) {
 		r.Header.Set("Access-Control-Request-Headers", "authorization, mcp-param-region, cookie, mcp-param-a b")
 	})
 	allowed := strings.Split(strings.ToLower(a.Header.Get("Access-Control-Allow-Headers")), ", ")
-	for _, name := range []string{"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "last-event-id", "mcp-param-region"} {
+	for _, name := range []string{"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "last-event-id", "dpop", "mcp-param-region"} {
 		if !slices.Contains(allowed, name) {
 			t.Errorf("%s is not allowed: %v", name, allowed)
 		}
 	}
-	if a.StatusCode != http.StatusNoContent || slices.Contains(allowed, "cookie") || len(allowed) != 9 ||
+	if a.StatusCode != http.StatusNoContent || slices.Contains(allowed, "cookie") || len(allowed) != 10 ||
 		a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}

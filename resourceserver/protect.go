@@ -6,37 +6,94 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"math"
+	"mime"
 	"net/http"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
-
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
-	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
-// bodyTimeout is how long a client may take to send its body.
-const bodyTimeout = 30 * time.Second
+// Protect returns a handler that passes to next the requests that may reach
+// the resource, and answers all others. Next finds the token with
+// [TokenFromContext], an MCP tool with [TokenFromInfo]; the header that brought
+// it is gone. The request's context ends with the token.
+//
+// Next may have other paths too: all of them need a token, except for those of
+// [Config].AuthExemptPaths, which are treated as by [Server.Edge].
+func (s *Server) Protect(next http.Handler) http.Handler {
+	carried := s.carrier(next)
+	return s.handle(func(x *exchange, r *http.Request) *Refusal {
+		x.open = s.edge.isExempt(r)
+		if done, refusal := s.enter(x, r); done || refusal != nil {
+			return refusal
+		}
+		if x.open {
+			s.passOpen(x, r, next)
+			return nil
+		}
+		return s.serve(x, r, carried)
+	})
+}
 
-// serve takes a request through every check and passes it to next, or returns
-// why not. The body is read before anything is answered: proxies lose answers
-// that overtake a request.
+// Edge returns a handler that passes to next, without a token, the requests
+// that keep the rules of the network: for what is not the resource, such as
+// probes. As for exempt paths, the Host header may also be any IP address,
+// because load balancers probe by address.
+func (s *Server) Edge(next http.Handler) http.Handler {
+	return s.handle(func(x *exchange, r *http.Request) *Refusal {
+		x.open = true
+		done, refusal := s.enter(x, r)
+		if !done && refusal == nil {
+			s.passOpen(x, r, next)
+		}
+		return refusal
+	})
+}
+
+// handle puts around inside what holds for every request: a panic is stopped,
+// security headers are set, whom it is from and how it came are checked, a
+// refusal is written, and there is one event.
+func (s *Server) handle(inside func(*exchange, *http.Request) *Refusal) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := begin(w, s.edge.headers)
+		defer s.finish(x, r)
+		refusal := s.edge.admit(x, r)
+		if refusal == nil {
+			refusal = inside(x, r)
+		}
+		if refusal != nil {
+			x.drain(r)
+			x.refuse(refusal, s.metadataURL)
+		}
+	})
+}
+
+// enter applies the rest of the rules that stand before the token. done: it was
+// a preflight, which has been answered.
+func (s *Server) enter(x *exchange, r *http.Request) (done bool, refusal *Refusal) {
+	if done, refusal = s.edge.page(x, r); done || refusal != nil {
+		return done, refusal
+	}
+	return false, s.edge.limit(x)
+}
+
+// serve takes a request through every check that begins with its token and
+// passes it to next, or returns why not.
 func (s *Server) serve(x *exchange, r *http.Request, next http.Handler) *Refusal {
 	body, refusal := s.readBody(x, r)
 	if refusal != nil {
 		return refusal
 	}
-	if !s.network.host(r.Host) || !s.network.origin(r.Header["Origin"], r.Host) {
-		return &Refusal{Status: http.StatusForbidden, Code: CodeOriginNotAllowed, Description: "The Host or Origin header is not allowed."}
-	}
-	if s.network.cors(x, r) {
-		return nil
-	}
 	ops, unreadable := policy.Read(r.Header, r.Method, body)
 	x.ops = ops
 	if refusal := s.authenticate(x, r); refusal != nil {
 		return refusal
+	}
+	if wait := s.edge.perPrincipal.charge(x.token.info.UserID, x.began); wait > 0 {
+		return rateLimited(wait)
+	}
+	if r.Method == http.MethodPost && !isJSON(r.Header["Content-Type"]) {
+		return notJSON()
 	}
 	if unreadable != nil {
 		return x.malformed(unreadable)
@@ -47,85 +104,60 @@ func (s *Server) serve(x *exchange, r *http.Request, next http.Handler) *Refusal
 	return s.pass(x, r, body, next)
 }
 
-// readBody reads the whole body, in bounded time and space.
-func (s *Server) readBody(x *exchange, r *http.Request) ([]byte, *Refusal) {
-	if r.Body == nil || r.ContentLength == 0 {
-		return nil, nil
+// isJSON reports whether the Content-Type is JSON, with whatever parameters,
+// or left to the handler.
+func isJSON(contentType []string) bool {
+	if len(contentType) != 1 {
+		return len(contentType) == 0
 	}
+	if contentType[0] == "application/json" {
+		return true
+	}
+	name, _, err := mime.ParseMediaType(contentType[0])
+	return err == nil && name == "application/json"
+}
+
+// Bounds of reading a body: how long a client may take to send it, and how
+// much is read of one that nobody will look at.
+const (
+	bodyTimeout = 30 * time.Second
+	maxDrained  = 256 << 10
+)
+
+// receive copies the body to w, in bounded time and space.
+func (x *exchange) receive(w io.Writer, r *http.Request, limit int64) error {
+	x.received = true
 	// A writer without deadlines (a test's) has no connection to protect.
 	deadline := http.NewResponseController(x.ResponseWriter)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
 	defer func() { _ = deadline.SetReadDeadline(time.Time{}) }()
+	_, err := io.Copy(w, http.MaxBytesReader(x.ResponseWriter, r.Body, limit))
+	return err
+}
 
+// drain reads a body that was not looked at before a refusal: proxies lose
+// answers that overtake a request.
+func (x *exchange) drain(r *http.Request) {
+	if !x.received && r.Body != nil && r.ContentLength != 0 {
+		_ = x.receive(io.Discard, r, maxDrained) // whatever comes of it, the answer is the same
+	}
+}
+
+// readBody reads the whole body.
+func (s *Server) readBody(x *exchange, r *http.Request) ([]byte, *Refusal) {
+	if r.Body == nil || r.ContentLength == 0 {
+		return nil, nil
+	}
 	size := min(max(r.ContentLength, 0), 64<<10) // what is announced is not yet there
 	buffer := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := buffer.ReadFrom(http.MaxBytesReader(x.ResponseWriter, r.Body, s.cfg.MaxBodyBytes))
+	err := x.receive(buffer, r, s.cfg.MaxBodyBytes)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, &Refusal{Status: http.StatusRequestEntityTooLarge, Code: CodeRequestTooLarge, Description: "The body is too large.", rpc: rpcInvalidRequest}
+		return nil, bodyTooLarge()
 	}
 	if err != nil {
-		return nil, &Refusal{Status: http.StatusBadRequest, Code: CodeInvalidRequest, Description: "The body could not be read.", rpc: rpcInvalidRequest, cause: err}
+		return nil, bodyUnreadable(err)
 	}
 	return buffer.Bytes(), nil
-}
-
-// authenticate finds the verified token of the request. What a 401 asks for is
-// what the operation needs.
-func (s *Server) authenticate(x *exchange, r *http.Request) *Refusal {
-	token, err := bearerToken(r.Header)
-	switch {
-	case errors.Is(err, errNoToken):
-		return missingToken(s.wanted(x.ops))
-	case err != nil:
-		return malformedCredentials()
-	}
-	if x.token, err = s.verifier.verify(r.Context(), token); err == nil {
-		return nil
-	}
-	refusal, ok := errors.AsType[*Refusal](err)
-	if !ok {
-		return unavailable(err)
-	}
-	if refusal.Status != http.StatusUnauthorized {
-		return refusal
-	}
-	asking := *refusal
-	asking.Scope = s.wanted(x.ops)
-	return &asking
-}
-
-// permits reports whether the token's scopes, with all that they imply, cover
-// what every request needs and what each operation needs.
-func (s *Server) permits(e *verified, ops []policy.Operation) bool {
-	if !e.expanded.Contains(s.required) {
-		return false
-	}
-	for _, op := range ops {
-		if !e.expanded.Contains(s.cfg.Policy.Required(op)) {
-			return false
-		}
-	}
-	return true
-}
-
-// needed returns all scopes that the operations need, without those that
-// another one of them implies.
-func (s *Server) needed(ops []policy.Operation) scopes.Set {
-	all := s.required
-	for _, op := range ops {
-		all = all.Union(s.cfg.Policy.Required(op))
-	}
-	return s.cfg.Scopes.Reduce(all)
-}
-
-// wanted returns the scopes a client should ask for when it has no token.
-func (s *Server) wanted(ops []policy.Operation) scopes.Set {
-	for _, op := range ops {
-		if len(s.cfg.Policy.Required(op)) > 0 {
-			return s.needed(ops)
-		}
-	}
-	return s.challenge
 }
 
 // pass hands the request to next for as long as its token is valid.
@@ -138,33 +170,34 @@ func (s *Server) pass(x *exchange, r *http.Request, body []byte, next http.Handl
 		return invalidToken(errRevoked)
 	}
 	x.passed = true
-	inner := r.WithContext(ctx)
-	inner.Header = make(http.Header, len(r.Header)+1) // a clone would grow at once
-	maps.Copy(inner.Header, r.Header)
-	inner.Header["X-Request-Id"] = []string{x.id}
+	inner := x.inner(r.WithContext(ctx))
 	inner.Header["Authorization"] = []string{"Bearer carried"} // the token itself goes no further
 	if body != nil {
 		inner.Body, inner.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	next.ServeHTTP(x, inner)
+	if x.status == 0 && ctx.Err() != nil && r.Context().Err() == nil {
+		x.passed = false // the token ended before there was an answer
+		return invalidToken(ctx.Err())
+	}
 	return nil
 }
 
-// carrier hands the identity to the MCP SDK, whose middleware is the only way
-// to put a TokenInfo into a request: sessions are bound to it, and tools find
-// it in req.Extra. All decisions have been made; it has nothing to refuse, and
-// insists only on the Authorization header, of which a stand-in ends here.
-func carrier(next http.Handler) http.Handler {
-	identify := func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
-		e, ok := ctx.Value(contextKey{}).(*verified)
-		if !ok {
-			return nil, auth.ErrInvalidToken
-		}
-		return e.info, nil
+// passOpen hands on a request that needs no token.
+func (s *Server) passOpen(x *exchange, r *http.Request, next http.Handler) {
+	inner := x.inner(r.WithContext(r.Context()))
+	s.strip(inner.Header)
+	if inner.Body != nil {
+		inner.Body = http.MaxBytesReader(x.ResponseWriter, inner.Body, s.cfg.MaxBodyBytes)
 	}
-	stripped := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		delete(r.Header, "Authorization")
-		next.ServeHTTP(w, r)
-	})
-	return auth.RequireBearerToken(identify, &auth.RequireBearerTokenOptions{ClockSkew: math.MaxInt64 / 2})(stripped)
+	next.ServeHTTP(x, inner)
+}
+
+// inner gives a copy of the request headers of its own, with our id.
+func (x *exchange) inner(r *http.Request) *http.Request {
+	header := make(http.Header, len(r.Header)+2) // a clone would grow at once
+	maps.Copy(header, r.Header)
+	header["X-Request-Id"] = []string{x.id}
+	r.Header = header
+	return r
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -237,57 +236,5 @@ func TestRS17_PrincipalIsUnambiguous(t *testing.T) {
 			t.Errorf("%+v and %+v are both %q", token, other, p)
 		}
 		seen[p] = token
-	}
-}
-
-func TestBody_TooLargeIs413(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, func(_ *world, cfg *Config) { cfg.MaxBodyBytes = 100 }).ready(t)
-	if a := w.post(t, w.Token(), listTools+strings.Repeat(" ", 100-len(listTools))); a.StatusCode != http.StatusOK {
-		t.Errorf("100 bytes: %d", a.StatusCode)
-	}
-	a := w.do(t, http.MethodPost, "", strings.Repeat(" ", 101), nil)
-	if a.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, `"request_too_large: `) {
-		t.Errorf("101 bytes: %d %s", a.StatusCode, a.body)
-	}
-}
-
-// eager is a response that tells whether the body was read when it began.
-type eager struct {
-	*httptest.ResponseRecorder
-	body  *strings.Reader
-	early bool
-}
-
-func (e *eager) WriteHeader(status int) {
-	e.early = e.early || e.body.Len() > 0
-	e.ResponseRecorder.WriteHeader(status)
-}
-
-func TestBody_IsReadBeforeTheAnswer(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	for _, host := range []string{"evil.example", w.server.resource.Host} {
-		answer := &eager{ResponseRecorder: httptest.NewRecorder(), body: strings.NewReader(listTools)}
-		r := httptest.NewRequest(http.MethodPost, w.resource, answer.body)
-		r.Host = host
-		w.server.Protect(http.NotFoundHandler()).ServeHTTP(answer, r)
-		if answer.early || answer.Code/100 != 4 {
-			t.Errorf("host %s: answered %d, early: %v", host, answer.Code, answer.early)
-		}
-	}
-}
-
-func TestBody_MalformedIsAnsweredAfterAuthentication(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil).ready(t)
-	w.expect(t, "", "{", http.StatusUnauthorized, "")
-	a := w.expect(t, w.Token(), "{", http.StatusBadRequest, "")
-	if !strings.Contains(a.body, `"code":-32700`) || !strings.Contains(a.body, `"message":"invalid_request: `) || a.Header.Get("WWW-Authenticate") != "" {
-		t.Errorf("%v %s", a.Header, a.body)
-	}
-	a = w.expect(t, w.Token(), `{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":1}}`, http.StatusBadRequest, "")
-	if !strings.Contains(a.body, `"id":5`) {
-		t.Errorf("body %s", a.body)
 	}
 }

@@ -3,6 +3,8 @@ package resourceserver
 import (
 	"math"
 	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
 )
 
 // kind is what a revocation names.
@@ -13,10 +15,12 @@ const (
 	byGrant
 	byClient
 	bySubject
+	byKey
 	everything
 )
 
-// target is one token, grant, client or subject, or everything (without id).
+// target is one token, grant, client or subject, or the key of some, or
+// everything (without id).
 type target struct {
 	kind kind
 	id   string
@@ -45,8 +49,11 @@ func (r *revocations) add(t target, m mark) {
 }
 
 // cover reports whether e is revoked. A token whose time of issue is unknown
-// counts as old.
+// counts as old; one that is not of the issuer does not concern it.
 func (r *revocations) cover(e *verified) bool {
+	if e.foreign {
+		return false
+	}
 	issued := int64(0)
 	if !e.IssuedAt.IsZero() {
 		issued = e.IssuedAt.Unix()
@@ -57,12 +64,22 @@ func (r *revocations) cover(e *verified) bool {
 		e.GrantID != "" && r.has(byGrant, e.GrantID, issued) ||
 		r.has(byClient, e.ClientID, issued) ||
 		r.has(bySubject, e.Subject, issued) ||
+		e.kid != "" && r.has(byKey, e.kid, issued) ||
 		r.has(everything, "", issued))
 }
 
 func (r *revocations) has(kind kind, id string, issued int64) bool {
 	m, found := r.marks[target{kind, id}]
 	return found && issued <= m.issuedBefore
+}
+
+// coverInfo reports whether the token behind info is revoked.
+func (r *revocations) coverInfo(info *auth.TokenInfo) bool {
+	if info == nil {
+		return false
+	}
+	e, ok := info.Extra[infoKey].(*verified)
+	return ok && r.cover(e)
 }
 
 // forget drops the marks that have expired at now (Unix seconds).

@@ -28,7 +28,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // protected starts a go-sdk server with a tool that tells the subject, behind
 // the protection, and returns its issuer.
-func protected(t *testing.T) *rstest.Issuer {
+func protected(t *testing.T, static ...resourceserver.StaticToken) *rstest.Issuer {
 	t.Helper()
 	server := mcp.NewServer(&mcp.Implementation{Name: "test", Version: "v1"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Tells who calls"},
@@ -41,7 +41,7 @@ func protected(t *testing.T) *rstest.Issuer {
 		})
 	front := httptest.NewUnstartedServer(nil)
 	issuer := rstest.NewIssuer(t, "http://"+front.Listener.Addr().String()+"/mcp")
-	rs, err := resourceserver.New(t.Context(), resourceserver.Config{Resource: issuer.Resource, Issuer: issuer.URL})
+	rs, err := resourceserver.New(t.Context(), resourceserver.Config{Resource: issuer.Resource, Issuer: issuer.URL, StaticTokens: static})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,42 +84,63 @@ func TestSDK_ClientCallsAToolAndIsRefusedAnother(t *testing.T) {
 	}
 }
 
-// TestRS17_SessionOfAnotherPrincipal: the identity that the carrier passes on
-// binds sessions of the SDK, for every part of it.
-func TestRS17_SessionOfAnotherPrincipal(t *testing.T) {
+// post sends a message of the older protocol and returns the session that the
+// answer names.
+func post(t *testing.T, url, token, session, body string) (status int, opened string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if session != "" {
+		r.Header.Set("Mcp-Session-Id", session)
+	}
+	resp, err := (&http.Client{Transport: bearer{token}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Mcp-Session-Id")
+}
+
+const (
+	initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`
+	pinging    = `{"jsonrpc":"2.0","id":2,"method":"ping"}`
+)
+
+// TestRS17_S06_SessionOfAnotherPrincipal: the identity that the carrier passes on
+// binds sessions of the SDK, for every part of it; a static token is one too.
+func TestRS17_S06_SessionOfAnotherPrincipal(t *testing.T) {
 	t.Parallel()
-	issuer := protected(t)
-	post := func(token, session, body string) (int, string) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, issuer.Resource, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Accept", "application/json, text/event-stream")
-		if session != "" {
-			r.Header.Set("Mcp-Session-Id", session)
-		}
-		resp, err := (&http.Client{Transport: bearer{token}}).Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, resp.Header.Get("Mcp-Session-Id")
+	const robot, monitor = "robot-0123456789-0123456789-0123456789", "monitor-0123456789-0123456789-0123456789"
+	read := []string{"mcp:read"}
+	issuer := protected(t, resourceserver.StaticToken{Name: "alice", Token: robot, Scopes: read}, resourceserver.StaticToken{Name: "bob", Token: monitor, Scopes: read})
+	jwt := func(sub, clientID string) string {
+		return issuer.Token(rstest.Claims{"sub": sub, "client_id": clientID})
 	}
-	status, session := post(issuer.Token(), "", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`)
-	if status != http.StatusOK || session == "" {
-		t.Fatalf("initialize: %d, session %q", status, session)
-	}
-	ping := `{"jsonrpc":"2.0","id":2,"method":"ping"}`
-	if status, _ := post(issuer.Token(), session, ping); status != http.StatusOK {
-		t.Errorf("another token of the same principal: %d", status)
-	}
-	for _, other := range []rstest.Claims{{"sub": "bob"}, {"client_id": "other"}, {"sub": "alice|client", "client_id": "x"}} {
-		if status, _ := post(issuer.Token(other), session, ping); status != http.StatusForbidden && status != http.StatusNotFound {
-			t.Errorf("%v: %d", other, status)
+	for _, c := range []struct {
+		opens, same string
+		others      []string
+	}{
+		{jwt("alice", "client"), jwt("alice", "client"), []string{jwt("bob", "client"), jwt("alice", "other"), jwt("alice|client", "x"), robot}},
+		{robot, robot, []string{monitor, jwt("alice", "alice"), jwt("static|alice", "alice")}},
+	} {
+		status, session := post(t, issuer.Resource, c.opens, "", initialize)
+		if status != http.StatusOK || session == "" {
+			t.Fatalf("initialize: %d, session %q", status, session)
+		}
+		if status, _ := post(t, issuer.Resource, c.same, session, pinging); status != http.StatusOK {
+			t.Errorf("the same principal: %d", status)
+		}
+		for i, other := range c.others {
+			if status, _ := post(t, issuer.Resource, other, session, pinging); status != http.StatusForbidden && status != http.StatusNotFound {
+				t.Errorf("other %d: %d", i, status)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -18,15 +17,15 @@ import (
 type Server struct {
 	cfg         Config
 	resource    *url.URL
-	network     *network
+	edge        *edge
 	required    scopes.Set
 	challenge   scopes.Set
 	metadataURL string
 	document    []byte // RFC 9728 metadata
 
-	discovery *discovery
-	keys      *keySet
-	feed      *feed // nil without client credentials
+	discovery *discovery // nil without an issuer
+	keys      *keySet    // same
+	feed      *feed      // nil without client credentials
 	revoked   *revocations
 	running   *running
 	verifier  *verifier
@@ -54,13 +53,17 @@ func newServer(ctx context.Context, cfg Config, clock func() time.Time) (*Server
 	}
 	s := &Server{
 		cfg: cfg, resource: resource, clock: clock,
-		network:  newNetwork(resource, cfg.AllowedHosts, cfg.AllowedOrigins),
 		required: scopes.Of(cfg.RequiredScopes...), challenge: scopes.Of(cfg.ChallengeScopes...),
 		revoked: newRevocations(), running: newRunning(),
 	}
-	s.metadataURL = resource.Scheme + "://" + resource.Host + s.MetadataPath()
-	if s.document, err = s.describe(); err != nil {
-		return nil, err
+	if s.edge, err = newEdge(cfg, resource); err != nil {
+		return nil, fmt.Errorf("resource server: %w", err)
+	}
+	if cfg.Issuer != "" {
+		s.metadataURL = resource.Scheme + "://" + resource.Host + s.MetadataPath()
+		if s.document, err = s.describe(); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.assemble(); err != nil {
 		return nil, fmt.Errorf("resource server: %w", err)
@@ -71,29 +74,17 @@ func newServer(ctx context.Context, cfg Config, clock func() time.Time) (*Server
 
 // assemble makes the parts that verify tokens.
 func (s *Server) assemble() error {
-	cfg, client := s.cfg, newIssuerClient(s.cfg.HTTPClient)
-	s.discovery = newDiscovery(client, cfg)
-	s.keys = newKeySet(client, s.discovery, s.clock)
+	cfg := s.cfg
 	rules := rules{issuer: cfg.Issuer, resource: s.resource, skew: cfg.ClockSkew, catalog: cfg.Scopes}
-	verifies := &jwtVerifier{rules: rules, keys: s.keys}
-	for _, alg := range cfg.Algorithms {
-		verifies.algorithms = append(verifies.algorithms, jose.SignatureAlgorithm(alg))
-	}
 	s.verifier = &verifier{
-		jwt: verifies, revoked: s.revoked, refuse: cfg.OnFeedLoss == RefuseOnFeedLoss,
-		clock: s.clock,
+		static:  newStaticTokens(cfg.StaticTokens, cfg.Resource, cfg.Scopes),
+		revoked: s.revoked, refuse: cfg.OnFeedLoss == RefuseOnFeedLoss, clock: s.clock,
 	}
-	if own := cfg.Introspection; own != nil {
-		s.feed = &feed{
-			client: client, discovery: s.discovery, credentials: *own, jwt: verifies,
-			revoked: s.revoked, applied: func() { s.running.cancelRevoked(s.revoked) },
-			lossAfter: cfg.FeedLossAfter, clock: s.clock, started: s.clock(), acks: map[string]time.Time{}, receiver: rand.Text(),
-		}
-		s.verifier.feed = s.feed
-		s.verifier.introspect = &introspection{
-			rules: rules, discovery: s.discovery, credentials: *own,
-			client: newIssuerClient(cfg.HTTPClient), // a flood of opaque tokens must not hold up feed and keys
-		}
+	if cfg.Issuer != "" {
+		s.trust(rules)
+	}
+	if cfg.Validate != nil {
+		s.verifier.opaque = &hook{rules: rules, validate: cfg.Validate, calls: make(chan struct{}, maxCalls), logger: cfg.Logger}
 	}
 	s.metrics = newMetrics(s.feed, s.clock)
 	s.verifier.hits = s.metrics.hits
@@ -103,6 +94,32 @@ func (s *Server) assemble() error {
 	var err error
 	s.verifier.cache, err = newCache()
 	return err
+}
+
+// trust makes the parts that know about the issuer.
+func (s *Server) trust(rules rules) {
+	cfg, client := s.cfg, newIssuerClient(s.cfg.HTTPClient)
+	s.discovery = newDiscovery(client, cfg)
+	s.keys = newKeySet(client, s.discovery, s.clock)
+	verifies := &jwtVerifier{rules: rules, keys: s.keys}
+	for _, alg := range cfg.Algorithms {
+		verifies.algorithms = append(verifies.algorithms, jose.SignatureAlgorithm(alg))
+	}
+	s.verifier.jwt = verifies
+	own := cfg.Introspection
+	if own == nil {
+		return
+	}
+	s.feed = &feed{
+		client: client, discovery: s.discovery, credentials: *own, jwt: verifies,
+		revoked: s.revoked, applied: s.endRevoked,
+		lossAfter: cfg.FeedLossAfter, clock: s.clock, started: s.clock(), acks: map[string]time.Time{}, receiver: rand.Text(),
+	}
+	introspect := &introspection{
+		rules: rules, discovery: s.discovery, credentials: *own,
+		client: newIssuerClient(cfg.HTTPClient), // a flood of opaque tokens must not hold up feed and keys
+	}
+	s.verifier.feed, s.verifier.introspect, s.verifier.opaque = s.feed, introspect, introspect
 }
 
 // start begins the work in the background.
@@ -118,7 +135,9 @@ func (s *Server) start(ctx context.Context) {
 				slog.String("issuer", s.cfg.Issuer))
 		}
 	}
-	go s.keys.run(ctx, s.cfg.KeyRefresh, report("issuer keys"))
+	if s.keys != nil {
+		go s.keys.run(ctx, s.cfg.KeyRefresh, report("issuer keys"))
+	}
 	if s.feed != nil {
 		go s.feed.run(ctx, report("revocation events"))
 	}
@@ -128,10 +147,13 @@ func (s *Server) start(ctx context.Context) {
 // Verifier returns the verifier that [Server.Protect] uses.
 func (s *Server) Verifier() Verifier { return s.verifier }
 
-// Ready returns nil when tokens can be verified: the issuer is discovered, its
-// keys are loaded and the revocation feed, if there is one, is in sync. The
-// error is for operators.
+// Ready returns nil when tokens can be verified: the issuer, if there is one,
+// is discovered, its keys are loaded and its revocation feed, if there is one,
+// is in sync. The error is for operators.
 func (s *Server) Ready(context.Context) error {
+	if s.discovery == nil {
+		return nil
+	}
 	if _, err := s.discovery.endpoints(); err != nil {
 		return err
 	}
@@ -142,19 +164,4 @@ func (s *Server) Ready(context.Context) error {
 		return errFeedLost
 	}
 	return nil
-}
-
-// Protect returns a handler that passes to next the requests that may reach
-// the resource, and answers all others. Next finds the token with
-// [TokenFromContext], an MCP tool with [TokenFromInfo]; the Authorization
-// header is gone. The request's context ends with the token.
-func (s *Server) Protect(next http.Handler) http.Handler {
-	carried := carrier(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := begin(w)
-		defer s.finish(x, r)
-		if refusal := s.serve(x, r, carried); refusal != nil {
-			x.refuse(refusal, s.metadataURL)
-		}
-	})
 }

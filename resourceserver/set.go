@@ -10,10 +10,11 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// The event types of the feed.
+// The event types of the feed; the last one is Gatehouse's own.
 const (
 	eventTokenRevoked  = "https://schemas.openid.net/secevent/oauth/event-type/token-revoked"
 	eventTokensRevoked = "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked"
+	eventKeyRetired    = "https://github.com/gatehouse-mcp/gatehouse/event-type/key-retired"
 )
 
 // setError says why a security event token was not accepted (RFC 8936 §2.4,
@@ -62,6 +63,12 @@ type tokensRevoked struct {
 	Expires      int64  `json:"exp"`
 }
 
+// keyRetired withdraws a signing key, and with it the tokens that it signed.
+type keyRetired struct {
+	KeyID   string `json:"kid"`
+	Expires int64  `json:"exp"`
+}
+
 // apply verifies the event named id and adds what it revokes. Event types that
 // are not known are accepted and ignored (RFC 8417 §2.2).
 func (f *feed) apply(ctx context.Context, id, set string) error {
@@ -86,6 +93,8 @@ func (f *feed) apply(ctx context.Context, id, set string) error {
 			err = f.revoked.applyToken(body)
 		case eventTokensRevoked:
 			err = f.revoked.applyTokens(body)
+		case eventKeyRetired:
+			err = f.retire(ctx, body)
 		}
 		if err != nil {
 			return err
@@ -106,6 +115,17 @@ func (f *feed) verify(ctx context.Context, signed *jose.JSONWebSignature) error 
 		return err
 	}
 	return f.jwt.signature(ctx, signed)
+}
+
+// retire refuses the tokens of a key from now on, whatever a replica of the
+// issuer that has not heard of it yet may publish, and fetches the keys.
+func (f *feed) retire(ctx context.Context, body []byte) error {
+	var event keyRetired
+	if err := json.Unmarshal(body, &event); err != nil || event.KeyID == "" || event.Expires == 0 {
+		return setError{"invalid_request", "key-retired has no kid or exp"}
+	}
+	f.revoked.add(target{byKey, event.KeyID}, mark{always, event.Expires})
+	return f.jwt.keys.refresh(ctx)
 }
 
 func (r *revocations) applyToken(body []byte) error {

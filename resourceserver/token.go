@@ -56,8 +56,11 @@ func TokenFromInfo(info *auth.TokenInfo) (*AccessToken, bool) {
 	if info == nil {
 		return nil, false
 	}
-	token, ok := info.Extra[infoKey].(*AccessToken)
-	return token, ok
+	e, ok := info.Extra[infoKey].(*verified)
+	if !ok {
+		return nil, false
+	}
+	return &e.AccessToken, true
 }
 
 // verified is a cached [AccessToken] with all that a request needs of it, made
@@ -68,7 +71,9 @@ type verified struct {
 	expanded scopes.Set // Scopes with what they imply
 
 	local   bool      // verified by its own signature, a JWT
+	foreign bool      // not of the issuer, whose revocations do not concern it
 	epoch   int       // of the keys that verified it
+	kid     string    // of the key that did
 	checked time.Time // when the issuer last said that it is active; zero: never asked
 	until   time.Time // ExpiresAt plus clock skew: from then on it is nothing
 	event   string    // what a token-revoked event calls it
@@ -80,7 +85,7 @@ func newVerified(t AccessToken, catalog *scopes.Catalog, skew time.Duration) *ve
 		Scopes:     slices.Clone(e.expanded),
 		Expiration: t.ExpiresAt,
 		UserID:     t.principal(),
-		Extra:      map[string]any{infoKey: &e.AccessToken},
+		Extra:      map[string]any{infoKey: e},
 	}
 	return e
 }

@@ -19,16 +19,19 @@ const maxCached = 10_000
 // handles. Scopes are left to the caller.
 type Verifier interface {
 	// Verify returns the token, which must not be modified, or a [*Refusal]:
-	// invalid_token, or temporarily_unavailable when it cannot be judged now.
+	// invalid_token, temporarily_unavailable when it cannot be judged now, or
+	// what Config.Validate says.
 	Verify(ctx context.Context, token string) (*AccessToken, error)
 }
 
 // verifier picks the way a token is verified, by its form, and remembers the
-// tokens that were good by their SHA-256.
+// tokens that were good by their SHA-256. What is not configured is nil.
 type verifier struct {
+	static     staticTokens
 	jwt        *jwtVerifier
-	introspect *introspection // nil if not configured
-	feed       *feed          // nil if not configured
+	introspect judge // of JWTs while the feed is lost
+	opaque     judge // of all other tokens
+	feed       *feed
 	revoked    *revocations
 	refuse     bool // on feed loss, do not introspect JWTs
 
@@ -36,7 +39,13 @@ type verifier struct {
 	cache *otter.Cache[[sha256.Size]byte, *verified]
 	hits  prometheus.Counter
 
-	flight singleflight.Group // of introspections, by token
+	flight singleflight.Group // of questions to a judge, by token
+}
+
+// judge knows about tokens that cannot be verified here. key is the SHA-256 of
+// the token; the error is a [*Refusal].
+type judge interface {
+	accessToken(ctx context.Context, token string, key [sha256.Size]byte, now time.Time) (*verified, error)
 }
 
 func newCache() (*otter.Cache[[sha256.Size]byte, *verified], error) {
@@ -62,13 +71,13 @@ func (v *verifier) Verify(ctx context.Context, token string) (*AccessToken, erro
 func (v *verifier) verify(ctx context.Context, token string) (*verified, error) {
 	now := v.clock()
 	key := digest(token)
-	e, found := v.remembered(key)
-	switch {
-	case found && !now.Before(e.until):
-		return nil, invalidToken(errExpired)
-	case found && v.vouched(e, now):
+	if e := v.static.find(&key); e != nil {
+		return e, nil
+	}
+	e, found := v.remembered(key, now)
+	if found && v.vouched(e, now) {
 		v.hits.Inc()
-	default:
+	} else {
 		var err error
 		if e, err = v.ask(ctx, token, key, e, now); err != nil {
 			return nil, err
@@ -81,18 +90,19 @@ func (v *verifier) verify(ctx context.Context, token string) (*verified, error) 
 	return e, nil
 }
 
-// remembered returns the cached token unless its key may have been withdrawn.
-func (v *verifier) remembered(key [sha256.Size]byte) (*verified, bool) {
+// remembered returns the cached token unless it has expired or its key may
+// have been withdrawn.
+func (v *verifier) remembered(key [sha256.Size]byte, now time.Time) (*verified, bool) {
 	e, found := v.cache.GetIfPresent(key)
-	if found && e.local && e.epoch != v.jwt.keys.epoch() {
+	if !found || !now.Before(e.until) || e.local && e.epoch != v.jwt.keys.epoch() {
 		return nil, false
 	}
-	return e, found
+	return e, true
 }
 
-// vouched reports whether e may be believed without asking the issuer: a JWT
-// while revocations are known (or nobody would tell them), anything for a
-// short time after the issuer said that it is active.
+// vouched reports whether e may be believed without asking: a JWT while
+// revocations are known (or nobody would tell them), anything for a short time
+// after its judge said that it is good.
 func (v *verifier) vouched(e *verified, now time.Time) bool {
 	limit := activeAlone
 	if v.feed == nil || v.feed.inSync(now) {
@@ -108,33 +118,37 @@ func (v *verifier) vouched(e *verified, now time.Time) bool {
 // of it, or nil. A JWT is verified locally before the issuer is troubled, so
 // that forged ones cost it nothing.
 func (v *verifier) ask(ctx context.Context, token string, key [sha256.Size]byte, known *verified, now time.Time) (*verified, error) {
-	if known == nil && isJWS(token) {
+	if known == nil && v.jwt != nil && isJWS(token) {
 		var err error
 		if known, err = v.jwt.accessToken(ctx, token, now); err != nil {
 			return nil, err
 		}
 	}
-	isJWT := known != nil && known.local
-	switch {
-	case isJWT && v.vouched(known, now):
-		return known, nil
-	case isJWT && v.refuse:
-		return nil, unavailable(errFeedLost)
-	case v.introspect == nil:
+	asked := v.opaque
+	if known != nil && known.local {
+		switch {
+		case v.vouched(known, now):
+			return known, nil
+		case v.refuse:
+			return nil, unavailable(errFeedLost)
+		}
+		asked = v.introspect
+	}
+	if asked == nil {
 		return nil, invalidToken(errOpaque)
 	}
-	return v.askIssuer(ctx, token, key, known, now)
+	return v.askJudge(ctx, asked, token, key, known, now)
 }
 
-// askIssuer introspects the token; requests that bring the same token at the
+// askJudge asks about the token; requests that bring the same token at the
 // same time share one question, which goes on when one of them leaves. The
 // answer is remembered before the next question can be asked.
-func (v *verifier) askIssuer(ctx context.Context, token string, key [sha256.Size]byte, known *verified, now time.Time) (*verified, error) {
+func (v *verifier) askJudge(ctx context.Context, asked judge, token string, key [sha256.Size]byte, known *verified, now time.Time) (*verified, error) {
 	answer := v.flight.DoChan(string(key[:]), func() (any, error) {
-		if e, found := v.remembered(key); found && v.vouched(e, now) {
+		if e, found := v.remembered(key, now); found && v.vouched(e, now) {
 			return e, nil // somebody has asked since this request looked
 		}
-		e, err := v.introspect.accessToken(context.WithoutCancel(ctx), token, key, now)
+		e, err := asked.accessToken(context.WithoutCancel(ctx), token, key, now)
 		if err != nil {
 			return nil, err
 		}
@@ -146,12 +160,14 @@ func (v *verifier) askIssuer(ctx context.Context, token string, key [sha256.Size
 		v.cache.Set(key, e)
 		return e, nil
 	})
+	patience, cancel := context.WithTimeout(ctx, fetchTimeout+time.Second) // a hook may not look at its context
+	defer cancel()
 	select {
 	case result := <-answer:
 		e, _ := result.Val.(*verified)
 		return e, result.Err
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
+	case <-patience.Done():
+		return nil, unavailable(patience.Err())
 	}
 }
 

@@ -18,6 +18,7 @@ func offline(tb testing.TB) (*Server, *rstest.Issuer) {
 	s, err := New(tb.Context(), Config{
 		Resource: issuer.Resource, Issuer: issuer.URL,
 		Introspection: &ClientCredentials{ClientID: rstest.ClientID, ClientSecret: rstest.ClientSecret},
+		RateLimits:    RateLimits{PerAddress: -1, PerPrincipal: -1},
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -79,6 +80,7 @@ func BenchmarkProtect(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "http://localhost/mcp", strings.NewReader(callTool))
+		r.RemoteAddr = "127.0.0.1:1"
 		r.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
