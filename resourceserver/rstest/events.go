@@ -13,6 +13,7 @@ import (
 const (
 	TokenRevoked  = "https://schemas.openid.net/secevent/oauth/event-type/token-revoked"
 	TokensRevoked = "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked"
+	KeyRetired    = "https://github.com/gatehouse-mcp/gatehouse/event-type/key-retired"
 )
 
 type event struct{ id, set string }
@@ -41,6 +42,11 @@ func (i *Issuer) RevokeBefore(name, value string, t time.Time) string {
 		body[name] = value
 	}
 	return i.Emit(TokensRevoked, body)
+}
+
+// TellRetired tells that a signing key was withdrawn; it stays published.
+func (i *Issuer) TellRetired(kid string) string {
+	return i.Emit(KeyRetired, Claims{"kid": kid, "exp": time.Now().Add(time.Hour).Unix()})
 }
 
 // Emit adds an event of that type to the feed.

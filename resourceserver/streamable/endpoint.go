@@ -1,11 +1,7 @@
 package streamable
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,9 +9,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
-	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
 const (
@@ -34,11 +27,36 @@ const (
 
 // Options of a [Handler]; every zero value is safe.
 type Options struct {
-	// SessionTimeout ends a session after this long without a POST; default 30
-	// minutes.
+	// SupportedVersions are the protocol revisions served; default all that the
+	// SDK knows. A request that names another one in its MCP-Protocol-Version
+	// header is answered with 400 and this list; one without the header is from
+	// an old client and passes, as long as any revision with sessions is served.
+	// Nor does initialize agree to another one, or server/discover list it.
+	// A server made with ServerOptions.SupportedProtocolVersions narrows them
+	// further.
+	SupportedVersions []string
+	// AnyVersion treats a revision in the header that is not served as if there
+	// were none: the guide's enforce_protocol_version, turned around.
+	AnyVersion bool
+	// DeprecatedVersions are served too, with a warning in the log, at most once
+	// a minute for each.
+	DeprecatedVersions []string
+	// VersionRule, if there is one, decides about each revision that a request
+	// names, instead of the three rules above. One that it accepts although the
+	// SDK does not know it is treated as if there were none. It is called often,
+	// from several goroutines.
+	VersionRule func(version string) VersionVerdict
+
+	// SessionTimeout ends a session after this long without a request; default
+	// 30 minutes. A request that is running, an open stream too, keeps it.
 	SessionTimeout time.Duration
+	// CleanupInterval is how often sessions that have timed out are closed;
+	// until then they answer 404 already. Default 5 minutes.
+	CleanupInterval time.Duration
 	// MaxSessions bounds the sessions of one principal; default 5. One more is
-	// refused with 429, or closes the oldest if EvictOldest is set.
+	// refused with 429, or closes the oldest if EvictOldest is set. Whatever it
+	// is, 64 requests of one session may be under way, and as many subscriptions
+	// of one principal be open.
 	MaxSessions int
 	EvictOldest bool
 	// MaxBodyBytes bounds a body; default 4 MiB.
@@ -67,26 +85,28 @@ type Endpoint struct {
 	opts      Options
 	stateless http.Handler
 	stateful  http.Handler
-	sessions  sessions
+	versions  *versions
+	sessions  *sessions
 }
 
 // Handler serves server; opts may be nil. Make server with [ServerOptions] and
 // put [FilterLists] into it when tokens differ in what they may do. Handler
-// adds a middleware that survives panics of the server's handlers. It panics
-// if opts.Metrics has mcp_sessions_active already.
+// adds middleware that survives panics of the server's handlers and ends them
+// with their session. It panics if opts.Metrics has mcp_sessions_active
+// already, or [CheckVersions] finds a version that does not exist.
 func Handler(server *mcp.Server, opts *Options) *Endpoint {
 	e := &Endpoint{}
 	if opts != nil {
 		e.opts = *opts
 	}
 	o := &e.opts
-	o.SessionTimeout = cmp.Or(o.SessionTimeout, 30*time.Minute)
-	o.MaxSessions = cmp.Or(o.MaxSessions, 5)
-	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, mcp.DefaultMaxRequestBodyBytes)
-	o.KeepAlive = cmp.Or(o.KeepAlive, 25*time.Second)
-	o.EventBytes = cmp.Or(o.EventBytes, 256<<10)
-	server.AddReceivingMiddleware(guard(cmp.Or(o.Logger, slog.New(slog.DiscardHandler))))
-	e.sessions = sessions{server: server, owners: map[string]owner{}, opening: map[string]int{}}
+	o.setDefaults()
+	if err := CheckVersions(o.SupportedVersions, o.DeprecatedVersions); err != nil {
+		panic(err)
+	}
+	log := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	e.versions, e.sessions = newVersions(o, log), newSessions(o)
+	server.AddReceivingMiddleware(guard(log), e.versions.negotiate, e.sessions.attend, inputs)
 	get := func(*http.Request) *mcp.Server { return server }
 	e.stateless = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
 		Stateless:                    true,
@@ -95,9 +115,8 @@ func Handler(server *mcp.Server, opts *Options) *Endpoint {
 		DisableLocalhostProtection:   o.HostChecked,
 		Logger:                       o.Logger,
 	})
-	e.stateful = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
-		EventStore:                 &events{budget: o.EventBytes, sessions: map[string]*recording{}},
-		SessionTimeout:             o.SessionTimeout,
+	e.stateful = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{ // without SessionTimeout: sessions has it
+		EventStore:                 &events{budget: o.EventBytes, closed: e.sessions.closed, sessions: map[string]*recording{}},
 		MaxRequestBodyBytes:        o.MaxBodyBytes,
 		DisableLocalhostProtection: o.HostChecked,
 		Logger:                     o.Logger,
@@ -111,16 +130,35 @@ func Handler(server *mcp.Server, opts *Options) *Endpoint {
 	return e
 }
 
-// CloseSessions ends the sessions of the principals (auth.TokenInfo.UserID)
-// that match accepts, nil for all, and returns how many. Requests under way
-// are answered first; their streams end.
-func (e *Endpoint) CloseSessions(match func(principal string) bool) int {
+func (o *Options) setDefaults() {
+	o.SessionTimeout = positive(o.SessionTimeout, 30*time.Minute)
+	o.CleanupInterval = positive(o.CleanupInterval, 5*time.Minute)
+	o.MaxSessions = positive(o.MaxSessions, 5)
+	o.MaxBodyBytes = positive(o.MaxBodyBytes, mcp.DefaultMaxRequestBodyBytes)
+	o.KeepAlive = cmp.Or(o.KeepAlive, 25*time.Second)
+	o.EventBytes = positive(o.EventBytes, 256<<10)
+}
+
+func positive[T int | int64 | time.Duration](value, otherwise T) T {
+	if value > 0 {
+		return value
+	}
+	return otherwise
+}
+
+// CloseSessions ends the sessions whose token match accepts, and returns how
+// many; the streams of subscriptions/listen end with them. info is the token
+// that was last used in the session, nil without one. What a session's handlers
+// are doing is cancelled. A nil match is for a server that stops: it accepts
+// all, and requests under way are answered first. match must not call the
+// endpoint.
+func (e *Endpoint) CloseSessions(match func(info *auth.TokenInfo) bool) int {
 	return e.sessions.close(match)
 }
 
 // ServeHTTP implements [http.Handler].
 func (e *Endpoint) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w := &response{ResponseWriter: rw, keepAlive: e.opts.KeepAlive}
+	w := &response{ResponseWriter: rw, request: r.Context(), keepAlive: e.opts.KeepAlive}
 	defer w.finish()
 	for _, name := range []string{headerVersion, headerSession, headerMethod, headerName} {
 		if len(r.Header[name]) > 1 {
@@ -128,11 +166,15 @@ func (e *Endpoint) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if r.Header.Get(headerVersion) >= firstModern {
+	version, ok := e.versions.admit(r.Context(), r.Header.Get(headerVersion))
+	switch {
+	case !ok:
+		e.refuseVersion(w, r)
+	case version >= firstModern: // one that the SDK knows
 		e.serveModern(w, r)
-		return
+	default:
+		e.serveLegacy(w, r, version)
 	}
-	e.serveLegacy(w, r)
 }
 
 // serveModern passes a request of the stateless era to the SDK, after the two
@@ -152,76 +194,4 @@ func (e *Endpoint) serveModern(w *response, r *http.Request) {
 		r.Header.Set(headerName, name)
 	}
 	e.stateless.ServeHTTP(w, r)
-}
-
-// serveLegacy passes a request of the era of sessions to the SDK, unless its
-// body belongs to the other era or it lacks a session.
-func (e *Endpoint) serveLegacy(w *response, r *http.Request) {
-	if r.Method != http.MethodPost {
-		e.stateful.ServeHTTP(w, r)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, e.opts.MaxBodyBytes))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			status = http.StatusRequestEntityTooLarge
-		}
-		w.refuse(status, policy.CodeInvalidRequest, nil, "the body cannot be read")
-		return
-	}
-	r = r.WithContext(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	hasSession := r.Header.Get(headerSession) != ""
-	if hasSession && !bytes.Contains(body, []byte(metaVersion)) {
-		e.stateful.ServeHTTP(w, r)
-		return
-	}
-	ops, err := policy.Read(r.Header, r.Method, body)
-	if refusal, ok := errors.AsType[*policy.Error](err); ok {
-		w.refuse(refusal.Status, refusal.Code, refusal.ID, refusal.Message)
-		return
-	}
-	for _, op := range ops {
-		if op.Version >= firstModern {
-			w.refuse(http.StatusBadRequest, mcp.CodeHeaderMismatch, op.ID, "the "+headerVersion+" header does not match the version in _meta")
-			return
-		}
-	}
-	switch {
-	case hasSession:
-		e.stateful.ServeHTTP(w, r)
-	case ops[0].Method == "initialize":
-		e.open(w, r, ops[0])
-	default:
-		w.refuse(http.StatusBadRequest, policy.CodeInvalidRequest, ops[0].ID, "the "+headerSession+" header is missing; begin with initialize")
-	}
-}
-
-// open serves an initialize request within the principal's bounds.
-func (e *Endpoint) open(w *response, r *http.Request, op policy.Operation) {
-	owner := principal(r.Context())
-	if !e.sessions.admit(owner, e.opts.MaxSessions, e.opts.EvictOldest) {
-		w.Header().Set("Retry-After", "60")
-		w.refuse(http.StatusTooManyRequests, codeRefused, op.ID, "rate_limited: too many sessions are open; end one with DELETE")
-		return
-	}
-	defer func() { e.sessions.opened(owner, w.Header().Get(headerSession)) }()
-	e.stateful.ServeHTTP(w, r)
-}
-
-// held returns the scopes of the token that came with the request.
-func held(ctx context.Context) scopes.Set {
-	if info := auth.TokenInfoFromContext(ctx); info != nil {
-		return scopes.Of(info.Scopes...)
-	}
-	return nil
-}
-
-// principal names whose token came with the request, empty without one.
-func principal(ctx context.Context) string {
-	if info := auth.TokenInfoFromContext(ctx); info != nil {
-		return info.UserID
-	}
-	return ""
 }

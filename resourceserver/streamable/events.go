@@ -10,8 +10,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
-// maxStreams is how many streams of a session can be resumed: that of every
-// request that is running, and of the last ones that were answered.
+// maxStreams is how many streams of a session can be resumed, beside the
+// standalone one: those of its latest requests.
 const maxStreams = 64
 
 var (
@@ -31,7 +31,8 @@ var (
 //
 // Sessions live in this process, hence so do their events.
 type events struct {
-	budget int // bytes of a session; its newest event is kept at any size
+	budget int                    // bytes of a session; its newest event is kept at any size
+	closed func(sessionID string) // is told of each session that the SDK has closed
 
 	mu       sync.Mutex
 	sessions map[string]*recording
@@ -135,6 +136,7 @@ func (e *events) after(caller string, held scopes.Set, sessionID, streamID strin
 
 // SessionClosed implements [mcp.EventStore].
 func (e *events) SessionClosed(_ context.Context, sessionID string) error {
+	e.closed(sessionID)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.sessions, sessionID)

@@ -15,7 +15,7 @@ import (
 var _ mcp.EventStore = (*events)(nil)
 
 func newEvents(budget int) *events {
-	return &events{budget: budget, sessions: map[string]*recording{}}
+	return &events{budget: budget, closed: func(string) {}, sessions: map[string]*recording{}}
 }
 
 // replay returns the events after index, joined.

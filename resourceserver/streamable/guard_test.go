@@ -3,6 +3,7 @@ package streamable
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -35,5 +36,38 @@ func TestSeed_S24_PanicOfAToolEndsOnlyItsCall(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "internal detail") || !strings.Contains(log.String(), "guard_test.go") {
 		t.Errorf("nobody learns where: %s", log.String())
+	}
+}
+
+// What a handler or the SDK says about an error is for the log: a client gets
+// what was written for it.
+func TestSeed_S25_ErrorsOfHandlersStayInside(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	s := newServer(t)
+	s.AddResource(&mcp.Resource{Name: "db", URI: "notes://db"}, func(context.Context, *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
+		return nil, errors.New("open /var/lib/secret.db: permission denied")
+	})
+	mcp.AddTool(s.Server, &mcp.Tool{Name: "quote"}, func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
+		return nil, map[string]any{"error": map[string]any{"code": 0, "message": "handling 'x': of somebody else"}}, nil
+	})
+	c, _, _ := gated(t, s, &Options{Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	c.initialize()
+	for era, send := range map[string]func(method, params, name string) answer{
+		"legacy": func(method, params, _ string) answer { return c.send(http.MethodPost, request(method, params)) },
+		"modern": func(method, params, name string) answer { return c.modern(method, params, name) },
+	} {
+		if a := send("resources/read", `"uri":"notes://db"`, "notes://db"); a.code() != -32603 || strings.Contains(a.body, "secret") {
+			t.Errorf("%s: %d %s", era, a.status, a.body)
+		}
+		if a := send("tools/list", `"cursor":7`, ""); a.code() != -32602 || strings.Contains(a.body, "mcp.") || string(a.rpc.ID) != "7" {
+			t.Errorf("%s: %d %s", era, a.status, a.body)
+		}
+		if a := send("tools/call", `"name":"quote"`, "quote"); !strings.Contains(a.body, "of somebody else") {
+			t.Errorf("%s: content is changed: %s", era, a.body)
+		}
+	}
+	if text := log.String(); strings.Count(text, "secret.db") != 2 {
+		t.Errorf("logged: %s", text)
 	}
 }

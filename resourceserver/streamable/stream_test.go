@@ -67,7 +67,7 @@ func TestStreams_TL09_ResumeAfterDisconnect(t *testing.T) {
 	}
 	resume, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
-	for token, want := range map[string]int{"mallory,mcp:admin": http.StatusForbidden, c.token: http.StatusOK} {
+	for token, want := range map[string]int{"mallory,mcp:admin": http.StatusNotFound, c.token: http.StatusOK} {
 		var resp *http.Response
 		eventually(t, func() bool { // until the server has noticed that the first stream is gone
 			resp = c.as(token).do(resume, http.MethodGet, "", headerVersion, "2025-11-25", headerLastEventID, id)

@@ -109,6 +109,7 @@ type client struct {
 	url     string
 	token   string
 	session string // Mcp-Session-Id, if it has one
+	accept  *string
 }
 
 // start serves s; close ends every connection.
@@ -140,6 +141,9 @@ func (c *client) do(ctx context.Context, method, body string, header ...string) 
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
 	r.Header.Set("Accept", "application/json, text/event-stream")
+	if c.accept != nil {
+		r.Header["Accept"] = []string{*c.accept}
+	}
 	r.Header.Set("Content-Type", "application/json")
 	if c.session != "" {
 		r.Header.Set(headerSession, c.session)
