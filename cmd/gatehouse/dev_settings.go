@@ -29,6 +29,12 @@ func weaken(s *settings.Settings) {
 	s.Registration.DCR.PerAddress *= 100
 	s.RateLimits.RequestsPerMinute *= 100
 	s.RateLimits.DocumentsPerHour *= 100
+	for _, limit := range []*int{&s.ResourceServer.RateLimits.PerAddress, &s.ResourceServer.RateLimits.PerPrincipal} {
+		if *limit > 0 {
+			*limit *= 100
+		}
+	}
+	s.ResourceServer.LocalhostOnly = true // dev listens for nobody else either
 }
 
 // variable is one line of an env file.
@@ -65,8 +71,9 @@ password in that file.
 !! NOT FOR PRODUCTION: plain HTTP without TLS, so cookies without Secure; demo clients
 !! with every MCP scope and a demo account, whose secrets anyone who can read
 !! %s has; clients may describe themselves from this machine (metadata documents and
-!! keys on loopback) and come and register a hundred times as often; the key that seals
-!! private keys lies beside the data. Only this machine can connect. See gatehouse serve.
+!! keys on loopback), register and call a hundred times as often, and come by plain http
+!! from this machine even where https is required; the key that seals private keys lies
+!! beside the data. Only this machine can connect. See gatehouse serve.
 
 `, d.settings.Issuer, d.settings.Audience(), d.envFile, sourced(d.envFile), d.settings.Audience(), d.values[len(d.values)-2].value, d.envFile)
 }

@@ -21,4 +21,15 @@ func TestDev_RaisesLimits(t *testing.T) {
 	if cfg.RateLimits != want || want.RequestsPerMinute != 6000 || cfg.Registration.Dynamic.PerAddress != 100*usual.Registration.DCR.PerAddress {
 		t.Errorf("%+v, %+v", cfg.RateLimits, cfg.Registration.Dynamic)
 	}
+	for _, s := range []struct{ usual, raised int }{
+		{usual.ResourceServer.RateLimits.PerAddress, raised.ResourceServer.RateLimits.PerAddress},
+		{usual.ResourceServer.RateLimits.PerPrincipal, raised.ResourceServer.RateLimits.PerPrincipal},
+	} {
+		if s.raised != 100*s.usual || s.usual != 6000 {
+			t.Errorf("%d became %d", s.usual, s.raised)
+		}
+	}
+	if !raised.ResourceServer.LocalhostOnly {
+		t.Error("dev lets others connect")
+	}
 }

@@ -73,3 +73,32 @@ func (h leveled) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (h leveled) WithGroup(name string) slog.Handler {
 	return leveled{h.Handler.WithGroup(name), h.least}
 }
+
+// authserverEvents leaves failed authentication out of the security log when
+// the settings say so; all other events of the authorization server stay.
+func authserverEvents(log *slog.Logger, s settings.SecurityLog) *slog.Logger {
+	if s.LogFailedAuth {
+		return log
+	}
+	return slog.New(unheard{log.Handler()})
+}
+
+// unheard drops the events of failed authentication.
+type unheard struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h unheard) Handle(ctx context.Context, record slog.Record) error {
+	switch record.Message {
+	case "client authentication failed", "sign-in failed", "second factor failed":
+		return nil
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+// WithAttrs implements slog.Handler.
+func (h unheard) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return unheard{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h unheard) WithGroup(name string) slog.Handler { return unheard{h.Handler.WithGroup(name)} }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -21,6 +22,8 @@ import (
 // server, or both. They share a process and nothing else: the resource server
 // meets the authorization server over HTTP.
 type pair struct {
+	dev      bool // people try things out on this machine
+	getenv   func(string) string
 	log      *slog.Logger
 	security *slog.Logger
 	servers  []httpServer
@@ -29,13 +32,13 @@ type pair struct {
 }
 
 // newPair opens the logs.
-func (p *process) newPair(s settings.Settings, forPeople bool) (*pair, error) {
-	log := p.logger(forPeople)
-	security, file, err := p.securityLogger(s.SecurityLog, forPeople)
+func (p *process) newPair(s settings.Settings, dev bool) (*pair, error) {
+	log := p.logger(dev)
+	security, file, err := p.securityLogger(s.SecurityLog, dev)
 	if err != nil {
 		return nil, err
 	}
-	return &pair{log: log, security: security, closers: []io.Closer{file}}, nil
+	return &pair{dev: dev, getenv: p.getenv, log: log, security: security, closers: []io.Closer{file}}, nil
 }
 
 // close releases everything; listeners that are being served are closed
@@ -75,7 +78,7 @@ func (r *pair) addAuthserver(ctx context.Context, s settings.Settings, store sto
 	registry := newRegistry()
 	cfg := authserver.Config{
 		Issuer: s.Issuer, Store: store, SealKeys: seal, Scopes: catalog, Tokens: tokensConfig(s),
-		Logger: r.log.With("server", "authserver"), SecurityLog: r.security.With("server", "authserver"), Metrics: registry,
+		Logger: r.log.With("server", "authserver"), SecurityLog: authserverEvents(r.security, s.SecurityLog).With("server", "authserver"), Metrics: registry,
 	}
 	for _, resource := range s.Resources {
 		cfg.Resources = append(cfg.Resources, authserver.Resource{
@@ -98,12 +101,21 @@ func (r *pair) addAuthserver(ctx context.Context, s settings.Settings, store sto
 			r.log.Error("the authorization server's background work ended", "error", err)
 		}
 	})
-	handler, err := r.exposeMetrics(ctx, s.MetricsListen, registry, server)
+	handler, err := r.withMetrics(ctx, s.MetricsListen, registry, server)
 	if err != nil {
 		return err
 	}
 	r.servers = append(r.servers, httpServer{"authserver", listeners, handler, tls})
 	return nil
+}
+
+// withMetrics puts /metrics in front of server, or on an address of its own
+// beside its probes.
+func (r *pair) withMetrics(ctx context.Context, address string, registry *prometheus.Registry, server http.Handler) (http.Handler, error) {
+	if address == "" {
+		return routes{map[string]http.Handler{pathMetrics: plain(metricsOf(registry))}, server}, nil
+	}
+	return server, r.serveApart(ctx, address, map[string]http.Handler{pathMetrics: metricsOf(registry), pathHealth: server, pathReady: server})
 }
 
 func tokensConfig(s settings.Settings) authserver.Tokens {

@@ -25,7 +25,7 @@ func peopleConfig(s settings.Settings, cfg *authserver.Config) error {
 			Scopes: u.Scopes, AllowedDomains: u.AllowedDomains,
 		})
 	}
-	proxies, err := s.Proxies()
+	proxies, err := settings.Networks(s.TrustedProxies)
 	if err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
 	}

@@ -9,35 +9,51 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// exposeMetrics puts /metrics in front of next, or on an address of its own.
-func (r *pair) exposeMetrics(ctx context.Context, address string, registry *prometheus.Registry, next http.Handler) (http.Handler, error) {
-	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
-	only := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-			if request.URL.EscapedPath() == "/metrics" {
-				plainHeaders(w)
-				metrics.ServeHTTP(w, request)
-				return
-			}
-			next.ServeHTTP(w, request)
-		})
+// Paths that tell how a server is.
+const (
+	pathHealth  = "/health"
+	pathStatus  = "/status"
+	pathReady   = "/ready"
+	pathMetrics = "/metrics"
+)
+
+// routes leads exact paths, compared as they were sent, to their handlers: no
+// other spelling of them leads there. The rest goes to other.
+type routes struct {
+	exact map[string]http.Handler
+	other http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (t routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if handler, ok := t.exact[r.URL.EscapedPath()]; ok {
+		handler.ServeHTTP(w, r)
+		return
 	}
-	if address == "" {
-		return only(next), nil
-	}
+	t.other.ServeHTTP(w, r)
+}
+
+// serveApart serves paths on an address of their own, by plain http and for
+// everybody who can reach it.
+func (r *pair) serveApart(ctx context.Context, address string, exact map[string]http.Handler) error {
 	listeners, _, err := listen(ctx, address)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.servers = append(r.servers, httpServer{"metrics", listeners, only(http.NotFoundHandler()), nil})
-	return next, nil
+	r.servers = append(r.servers, httpServer{"metrics", listeners, plain(routes{exact, http.NotFoundHandler()}), nil})
+	return nil
+}
+
+// metricsOf exposes what a registry has.
+func metricsOf(registry *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
 // probe answers whether check finds nothing wrong; what is wrong goes to the
 // log of whoever checks, not to the caller.
 func probe(status string, check func(context.Context) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		plainHeaders(w)
+		w.Header().Set("Cache-Control", "no-store")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
@@ -57,12 +73,16 @@ func writeStatus(w http.ResponseWriter, code int, status string) {
 	fmt.Fprintf(w, "{\"status\":%q}\n", status)
 }
 
-// plainHeaders are right for every answer that is not a page.
-func plainHeaders(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+// plain sets the headers that are right for every answer that is not a page,
+// where no gate does.
+func plain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
@@ -29,7 +30,7 @@ func signedIn(t *testing.T) string {
 			check(t, err)
 			connect(t, store, who, who+" connected", now)
 			connect(t, store, who, who+" disconnected", now)
-			check(t, store.RevokeGrant(t.Context(), who+" disconnected", who, "user", broadRevocation(storage.EventGrantRevoked, "x", now), now))
+			check(t, store.RevokeGrant(t.Context(), who+" disconnected", who, "user", authserver.BroadRevocation(storage.EventGrantRevoked, "x", now), now))
 		}
 	})
 	return dir

@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
 // checker collects what the grammar alone cannot see.
-type checker struct{ problems Problems }
+type checker struct {
+	problems Problems
+	scopes   []string // names that are in the catalog
+}
 
 func (c *checker) fail(key, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Key: key, Message: fmt.Sprintf(format, args...)})
@@ -27,6 +28,10 @@ func (c *checker) require(err error, key string) {
 		c.fail(key, "%v", err)
 	}
 }
+
+// Check returns the mistakes of settings that do not come from a file; they
+// have no place in one.
+func Check(s Settings) Problems { return s.check() }
 
 func (s Settings) check() Problems {
 	c := &checker{}
@@ -41,16 +46,15 @@ func (s Settings) check() Problems {
 	}
 	s.Database.check(c)
 	s.TLS.check(c, "tls")
-	_, err := s.Proxies()
-	c.require(err, "trusted_proxies")
-	catalog := s.checkScopes(c)
-	s.checkResources(c, catalog)
+	c.proxies("trusted_proxies", s.TrustedProxies)
+	s.checkScopes(c)
+	s.checkResources(c)
 	s.Tokens.check(c)
 	s.Login.check(c)
 	s.Registration.check(c)
 	s.RateLimits.check(c)
 	s.Brand.check(c)
-	s.ResourceServer.check(c, s, catalog)
+	s.ResourceServer.check(c, s)
 	c.oneOf("security_log.level", s.SecurityLog.Level, "debug", "info", "warn", "error")
 	return c.problems
 }
@@ -73,51 +77,7 @@ func (t TLS) check(c *checker, key string) {
 	}
 }
 
-// Proxies returns the networks of TrustedProxies; an address alone is one.
-func (s Settings) Proxies() ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range s.TrustedProxies {
-		network, err := netip.ParsePrefix(text)
-		if address, alone := netip.ParseAddr(text); alone == nil {
-			network, err = address.Prefix(address.BitLen())
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
-		}
-		networks = append(networks, network)
-	}
-	return networks, nil
-}
-
-// Catalog returns the default scopes followed by those of the file.
-func (s Settings) Catalog() (*scopes.Catalog, error) {
-	entries := scopes.Default()
-	names := make([]string, 0, len(s.Scopes))
-	for name := range s.Scopes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		e := s.Scopes[name]
-		entries = append(entries, scopes.Scope{
-			Name: name, Description: e.Description, Sensitive: e.Sensitive, Implies: e.Implies,
-		})
-	}
-	return scopes.NewCatalog(entries...)
-}
-
-func (s Settings) checkScopes(c *checker) *scopes.Catalog {
-	for name, e := range s.Scopes {
-		if e.Description == "" {
-			c.fail("scopes."+name, "needs a description that tells a person what it allows")
-		}
-	}
-	catalog, err := s.Catalog()
-	c.require(err, "scopes")
-	return catalog
-}
-
-func (s Settings) checkResources(c *checker, catalog *scopes.Catalog) {
+func (s Settings) checkResources(c *checker) {
 	if len(s.Resources) == 0 {
 		c.fail("resources", "is required: at least one protected resource")
 	}
@@ -132,14 +92,7 @@ func (s Settings) checkResources(c *checker, catalog *scopes.Catalog) {
 		if r.TokenFormat != "" {
 			c.oneOf(key+".token_format", string(r.TokenFormat), string(storage.FormatJWT), string(storage.FormatOpaque))
 		}
-		for j, name := range r.Scopes {
-			if catalog == nil {
-				break
-			}
-			if _, ok := catalog.Lookup(name); !ok {
-				c.fail(fmt.Sprintf("%s.scopes[%d]", key, j), "%q is not in the catalog%s", name, Suggest(name, catalog.Names()))
-			}
-		}
+		c.known(key+".scopes", r.Scopes)
 	}
 }
 
@@ -163,7 +116,7 @@ func (c *checker) oneOf(key, value string, allowed ...string) {
 
 func (c *checker) between(key string, d, least, most time.Duration) {
 	if d < least || d > most {
-		c.fail(key, "must be between %s and %s", least, most)
+		c.fail(key, "must be between %s and %s", ShortDuration(least), ShortDuration(most))
 	}
 }
 

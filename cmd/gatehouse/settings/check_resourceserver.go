@@ -2,27 +2,41 @@ package settings
 
 import (
 	"fmt"
-	"net/url"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
-	"github.com/gatehouse-mcp/gatehouse/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-func (r ResourceServer) check(c *checker, s Settings, catalog *scopes.Catalog) {
+func (r ResourceServer) check(c *checker, s Settings) {
 	const here = "resource_server."
 	c.require(CheckAddress(r.Listen), here+"listen")
 	if r.MetricsListen != "" {
 		c.require(CheckAddress(r.MetricsListen), here+"metrics_listen")
 	}
 	r.TLS.check(c, here+"tls")
+	r.checkIssuer(c, s)
+	r.checkAuthentication(c, s)
+	r.checkNetwork(c, s)
+	r.checkBrowsers(c)
+	r.checkProtocol(c)
+	r.checkScopes(c)
+}
+
+// checkIssuer is about whose tokens are accepted, and for what.
+func (r ResourceServer) checkIssuer(c *checker, s Settings) {
+	const here = "resource_server."
 	known := s.identifiers()
 	switch {
 	case r.Audience == "" && len(known) > 1:
 		c.fail(here+"audience", "is required when there are several resources: the one served here")
 	case r.Audience != "" && !slices.Contains(known, r.Audience):
 		c.fail(here+"audience", "%q is not one of resources%s", r.Audience, Suggest(r.Audience, known))
+	}
+	if r.Issuer != "" {
+		c.require(CheckURL(strings.TrimSuffix(r.Issuer, "/")), here+"issuer") // some issuers end in a slash
 	}
 	if r.JWKSURI != "" {
 		c.require(CheckURL(r.JWKSURI), here+"jwks_uri")
@@ -35,20 +49,14 @@ func (r ResourceServer) check(c *checker, s Settings, catalog *scopes.Catalog) {
 	c.between(here+"clock_skew", r.ClockSkew, 0, 5*time.Minute)
 	c.between(here+"key_refresh", r.KeyRefresh, time.Second, 24*time.Hour)
 	c.between(here+"feed_loss_after", r.FeedLossAfter, 21*time.Second, time.Hour)
-	c.between(here+"session_timeout", r.SessionTimeout, time.Second, 30*24*time.Hour)
-	c.between(here+"keep_alive", r.KeepAlive, time.Second, time.Hour)
-	if r.MaxSessionsPerClient < 1 {
-		c.fail(here+"max_sessions_per_client", "must be at least 1")
+	if r.OAuthEnabled {
+		return
 	}
-	if r.MaxBody < 1<<10 {
-		c.fail(here+"max_body", "must be at least 1KiB")
-	}
-	for i, origin := range r.AllowedOrigins {
-		if u, err := url.Parse(origin); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			c.fail(fmt.Sprintf("%sallowed_origins[%d]", here, i), "%q is not an origin such as https://app.example.com", origin)
+	for key, set := range map[string]bool{"issuer": r.Issuer != "", "jwks_uri": r.JWKSURI != "", "introspection": r.Introspection.ClientID != ""} {
+		if set {
+			c.fail(here+key, "is for tokens of an issuer, and oauth_enabled is false")
 		}
 	}
-	r.checkScopes(c, catalog)
 }
 
 func (i Introspection) check(c *checker, key string) {
@@ -66,54 +74,63 @@ func (i Introspection) check(c *checker, key string) {
 	}
 }
 
-// checkScopes finds names that are in no catalog, which would lock everyone
-// out, and rules that the policy refuses.
-func (r ResourceServer) checkScopes(c *checker, catalog *scopes.Catalog) {
-	if catalog == nil {
-		return
+// checkProtocol is about revisions of MCP, sessions and streams.
+func (r ResourceServer) checkProtocol(c *checker) {
+	const here = "resource_server."
+	served := r.versions(c, "supported_versions", r.SupportedVersions, mcp.SupportedProtocolVersions(), "a revision of MCP that is served here")
+	if len(served) == 0 {
+		served = mcp.SupportedProtocolVersions()
 	}
-	known := func(key string, names ...string) {
-		for _, name := range names {
-			if _, ok := catalog.Lookup(name); !ok {
-				c.fail("resource_server."+key, "scope %q is not in the catalog%s", name, Suggest(name, catalog.Names()))
-			}
-		}
+	deprecated := r.versions(c, "deprecated_versions", r.DeprecatedVersions, served, "one of supported_versions")
+	if len(deprecated) == len(served) && len(r.DeprecatedVersions) > 0 {
+		c.fail(here+"deprecated_versions", "leaves no revision that is not deprecated")
 	}
-	known("required_scopes", r.RequiredScopes...)
-	known("challenge_scopes", r.ChallengeScopes...)
-	known("scopes_supported", r.ScopesSupported...)
-	known("tools_scope", r.ToolsScope)
-	known("resources_scope", r.ResourcesScope)
-	known("prompts_scope", r.PromptsScope)
-	known("admin_scope", r.AdminScope)
-	for key, rules := range map[string][]Rule{
-		"method_scopes": r.MethodScopes, "resource_scopes": r.ResourceScopes,
-		"tool_scopes": r.ToolScopes, "prompt_scopes": r.PromptScopes,
-	} {
-		for i, rule := range rules {
-			known(fmt.Sprintf("%s[%d].scopes", key, i), rule.Scopes...)
-		}
+	c.between(here+"session_timeout", r.SessionTimeout, time.Second, 30*24*time.Hour)
+	c.between(here+"session_cleanup_interval", r.SessionCleanupInterval, time.Second, 24*time.Hour)
+	c.between(here+"keep_alive", r.KeepAlive, time.Second, time.Hour)
+	if r.SessionIDEntropy < 128 || r.SessionIDEntropy > 1024 || r.SessionIDEntropy%8 != 0 {
+		c.fail(here+"session_id_entropy", "must be a multiple of 8 between 128 and 1024")
 	}
-	if _, err := policy.New(r.Policy()); err != nil {
-		c.fail("resource_server", "%v", err)
+	if r.MaxSessionsPerClient < 1 {
+		c.fail(here+"max_sessions_per_client", "must be at least 1")
 	}
 }
 
-// Policy returns the scope rules.
-func (r ResourceServer) Policy() policy.Config {
-	return policy.Config{
-		ToolsScope: r.ToolsScope, ResourcesScope: r.ResourcesScope, PromptsScope: r.PromptsScope, AdminScope: r.AdminScope,
-		MethodScopes: rules(r.MethodScopes), ResourceScopes: rules(r.ResourceScopes),
-		ToolScopes: rules(r.ToolScopes), PromptScopes: rules(r.PromptScopes),
-	}
-}
-
-func rules(in []Rule) []policy.Rule {
-	var out []policy.Rule
-	for _, r := range in {
-		out = append(out, policy.Rule{Match: r.Match, Scopes: scopes.Of(r.Scopes...)})
+// versions returns those of the list that are known.
+func (ResourceServer) versions(c *checker, key string, list, known []string, what string) []string {
+	var out []string
+	for i, version := range list {
+		at := fmt.Sprintf("resource_server.%s[%d]", key, i)
+		switch {
+		case !slices.Contains(known, version):
+			c.fail(at, "%q is not %s (%s)%s", version, what, strings.Join(known, ", "), Suggest(version, known))
+		case slices.Contains(list[:i], version):
+			c.fail(at, "%q stands here twice", version)
+		default:
+			out = append(out, version)
+		}
 	}
 	return out
+}
+
+// checkExemptPaths refuses paths that no request could have, and those that
+// must not be open.
+func (r ResourceServer) checkExemptPaths(c *checker, s Settings) {
+	for i, exempt := range r.AuthExemptPaths {
+		key := fmt.Sprintf("resource_server.auth_exempt_paths[%d]", i)
+		switch {
+		case !strings.HasPrefix(exempt, "/") || strings.ContainsFunc(exempt, func(c rune) bool { return c <= ' ' || c > '~' }) || strings.ContainsAny(exempt, "?#%*"):
+			c.fail(key, "%q is not a path such as /health: it begins with a slash and stands for itself alone", exempt)
+		case path.Clean(exempt) != exempt:
+			c.fail(key, "%q is not a clean path; did you mean %q?", exempt, path.Clean(exempt))
+		case exempt == s.resourcePath():
+			c.fail(key, "%q is the resource itself, which always needs a token", exempt)
+		case strings.HasPrefix(exempt, "/.well-known/"):
+			c.fail(key, "%q is never asked for a token; leave it out", exempt)
+		case slices.Contains(r.AuthExemptPaths[:i], exempt):
+			c.fail(key, "%q stands here twice", exempt)
+		}
+	}
 }
 
 // identifiers are those of the resources.
@@ -132,4 +149,16 @@ func (s Settings) Audience() string {
 		return s.Resources[0].Identifier
 	}
 	return s.ResourceServer.Audience
+}
+
+// TokenIssuer returns whose tokens the resource server accepts, empty if it
+// accepts none.
+func (s Settings) TokenIssuer() string {
+	switch {
+	case !s.ResourceServer.OAuthEnabled:
+		return ""
+	case s.ResourceServer.Issuer != "":
+		return s.ResourceServer.Issuer
+	}
+	return s.Issuer
 }

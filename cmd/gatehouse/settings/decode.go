@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +21,11 @@ func Decode(data []byte) (Settings, Problems) {
 	s := Defaults()
 	d := decoder{positions: map[string]position{}}
 	d.file(data, &s)
-	if len(d.problems) == 0 {
+	if !d.unreadable {
 		for _, p := range s.check() {
+			if d.isSpoiled(p.Key) {
+				continue
+			}
 			at := d.locate(p.Key)
 			p.Line, p.Column = at.line, at.column
 			d.problems = append(d.problems, p)
@@ -36,12 +40,14 @@ type position struct{ line, column int }
 // decoder walks the syntax tree beside the structs, so that it can go on
 // after a mistake and knows where each key stands.
 type decoder struct {
-	problems  Problems
-	positions map[string]position
+	problems   Problems
+	positions  map[string]position
+	spoiled    []string // keys whose values could not be read
+	unreadable bool     // nothing is known beyond the first mistake
 }
 
 func (d *decoder) file(data []byte, s *Settings) {
-	file, err := parser.ParseBytes(data, 0)
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err)
 		return
@@ -50,7 +56,7 @@ func (d *decoder) file(data []byte, s *Settings) {
 		switch {
 		case doc.Body == nil:
 		case i > 0:
-			d.fail(doc.Body, "", "only one document is allowed")
+			d.note(doc.Body, "", "only one document is allowed")
 		default:
 			d.value(doc.Body, reflect.ValueOf(s).Elem(), "")
 		}
@@ -58,6 +64,7 @@ func (d *decoder) file(data []byte, s *Settings) {
 }
 
 func (d *decoder) syntax(err error) {
+	d.unreadable = true
 	p := Problem{Line: 1, Column: 1, Message: err.Error()}
 	if yamlErr, ok := errors.AsType[yaml.Error](err); ok {
 		p.Message = yamlErr.GetMessage()
@@ -86,16 +93,19 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path string) {
 		d.mapping(n, path, "a mapping of keys", func(key string, at ast.Node, value ast.Node) {
 			field, ok := fieldByKey(v, key)
 			if !ok {
-				d.fail(at, path, "unknown key %q%s", key, Suggest(key, keysOf(v.Type())))
+				known := keysOf(v.Type())
+				d.note(at, path, "unknown key %q%s", key, Suggest(key, known))
+				d.spoiled = append(d.spoiled, join(path, nearest(key, known))) // that one is not missing
 				return
 			}
 			d.value(value, field, join(path, key))
 		})
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
-		d.mapping(n, path, "a mapping of names", func(key string, _ ast.Node, value ast.Node) {
+		d.mapping(n, path, "a mapping of names", func(key string, at ast.Node, value ast.Node) {
 			element := reflect.New(v.Type().Elem()).Elem()
 			d.value(value, element, join(path, key))
+			d.positions[join(path, key)] = positionOf(at) // names are chosen here, too
 			v.SetMapIndex(reflect.ValueOf(key), element)
 		})
 	case reflect.Slice:
@@ -116,8 +126,15 @@ func (d *decoder) mapping(n ast.Node, path, want string, visit func(key string, 
 		d.fail(n, path, "must be %s", want)
 		return
 	}
+	lines := map[string]int{}
 	for _, pair := range pairs {
-		visit(pair.Key.GetToken().Value, pair.Key, pair.Value)
+		key := pair.Key.GetToken().Value
+		if line, again := lines[key]; again {
+			d.note(pair.Key, join(path, key), "stands in line %d already", line)
+			continue
+		}
+		lines[key] = positionOf(pair.Key).line
+		visit(key, pair.Key, pair.Value)
 	}
 }
 
@@ -155,7 +172,25 @@ func parseScalar[T any](d *decoder, n ast.Node, path string, target *T, parse fu
 	*target = parsed
 }
 
+// fail is for a value that cannot be read: nothing else is said about it.
 func (d *decoder) fail(n ast.Node, path, format string, args ...any) {
+	d.spoiled = append(d.spoiled, path)
+	d.note(n, path, format, args...)
+}
+
+// isSpoiled reports whether what is said about key may come of a value that
+// could not be read.
+func (d *decoder) isSpoiled(key string) bool {
+	return slices.ContainsFunc(d.spoiled, func(bad string) bool { return within(bad, key) || within(key, bad) })
+}
+
+// within reports whether inner is outer or lies below it.
+func within(inner, outer string) bool {
+	rest, ok := strings.CutPrefix(inner, outer)
+	return ok && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func (d *decoder) note(n ast.Node, path, format string, args ...any) {
 	at := positionOf(n)
 	d.problems = append(d.problems, Problem{
 		Line: at.line, Column: at.column, Key: path, Message: fmt.Sprintf(format, args...),

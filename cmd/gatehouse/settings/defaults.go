@@ -30,10 +30,14 @@ func Defaults() Settings {
 		},
 		RateLimits:  RateLimits{RequestsPerMinute: 60, DocumentsPerHour: 30},
 		Brand:       Brand{Name: "Gatehouse"},
-		SecurityLog: SecurityLog{Level: "info"},
+		SecurityLog: SecurityLog{Level: "info", LogFailedAuth: true, LogAuthorizationFailures: true},
 		ResourceServer: ResourceServer{
 			Listen:          "localhost:3001",
 			Notes:           "./.gatehouse/notes.json",
+			AuthExemptPaths: []string{"/health", "/status", "/ready", "/metrics"},
+			AuthHeaderName:  "Authorization",
+			AuthTokenScopes: []string{scopes.MCPRead, scopes.MCPWrite, scopes.MCPTools},
+			OAuthEnabled:    true,
 			Algorithms:      []string{"ES256", "EdDSA", "PS256", "RS256"},
 			ClockSkew:       time.Minute,
 			KeyRefresh:      5 * time.Minute,
@@ -46,6 +50,17 @@ func Defaults() Settings {
 			PromptsScope:    scopes.MCPRead,
 			AdminScope:      scopes.MCPAdmin,
 			MaxBody:         4 << 20,
+
+			LocalhostOnly: true,
+			CORSEnabled:   true,
+			CORSMethods:   []string{"GET", "POST", "DELETE"},
+			CORSMaxAge:    10 * time.Minute,
+			RateLimits:    ResourceRateLimits{PerAddress: 6000, PerPrincipal: 6000},
+			MaxHeaders:    100,
+
+			EnforceProtocolVersion: true,
+			SessionIDEntropy:       256,
+			SessionCleanupInterval: 5 * time.Minute,
 
 			SessionTimeout:       30 * time.Minute,
 			MaxSessionsPerClient: 5,

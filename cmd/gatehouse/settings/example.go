@@ -76,9 +76,12 @@ func (d docs) add(spec *ast.TypeSpec) {
 	d[spec.Name.Name] = fields
 }
 
+// printer writes YAML. A sketch shows in place of a zero value the example in
+// the tag of its field.
 type printer struct {
 	strings.Builder
-	docs docs
+	docs   docs
+	sketch bool
 }
 
 func (p *printer) line(indent int, format string, args ...any) {
@@ -96,7 +99,12 @@ func (p *printer) fields(indent int, v reflect.Value) {
 		for text := range strings.SplitSeq(p.manual(t, t.Field(i)), "\n") {
 			p.line(indent, "# %s", text)
 		}
-		p.key(indent, t.Field(i).Tag.Get("yaml"), v.Field(i))
+		key := t.Field(i).Tag.Get("yaml")
+		if example, ok := t.Field(i).Tag.Lookup("example"); ok && p.sketch {
+			p.line(indent, "%s: %s", key, example)
+			continue
+		}
+		p.key(indent, key, v.Field(i), t.Field(i).Tag.Get("example"))
 	}
 }
 
@@ -107,7 +115,9 @@ func (p *printer) manual(t reflect.Type, f reflect.StructField) string {
 	return first.ReplaceAllString(text, f.Tag.Get("yaml"))
 }
 
-func (p *printer) key(indent int, key string, v reflect.Value) {
+// key prints a key with its value; example is an entry for a mapping of texts
+// that is empty.
+func (p *printer) key(indent int, key string, v reflect.Value, example string) {
 	switch {
 	case isScalar(v):
 		p.line(indent, "%s: %s", key, scalarText(v))
@@ -117,7 +127,7 @@ func (p *printer) key(indent int, key string, v reflect.Value) {
 	case v.Kind() == reflect.Slice && isScalar(reflect.Zero(v.Type().Elem())):
 		p.line(indent, "%s: [%s]", key, strings.Join(scalarTexts(v), ", "))
 	case v.Len() == 0:
-		p.empty(indent, key, v)
+		p.empty(indent, key, v, example)
 	default: // the only default with entries is a list of structs
 		p.line(indent, "%s:", key)
 		for i := range v.Len() {
@@ -128,14 +138,18 @@ func (p *printer) key(indent int, key string, v reflect.Value) {
 
 // empty prints a list or mapping without entries, and behind it, commented
 // out, what an entry would look like.
-func (p *printer) empty(indent int, key string, v reflect.Value) {
-	sketch := printer{docs: p.docs}
+func (p *printer) empty(indent int, key string, v reflect.Value, example string) {
+	sketch := printer{docs: p.docs, sketch: true}
 	element := reflect.Zero(v.Type().Elem())
-	if v.Kind() == reflect.Map {
+	switch {
+	case v.Kind() == reflect.Map && isScalar(element):
 		p.line(indent, "%s: {}", key)
-		sketch.line(1, "name:")
+		sketch.line(1, "%s", example)
+	case v.Kind() == reflect.Map:
+		p.line(indent, "%s: {}", key)
+		sketch.line(1, "%s:", example)
 		sketch.fields(2, element)
-	} else {
+	default:
 		p.line(indent, "%s: []", key)
 		sketch.entry(1, element)
 	}
@@ -146,7 +160,7 @@ func (p *printer) empty(indent int, key string, v reflect.Value) {
 
 // entry prints a struct as an element of a list.
 func (p *printer) entry(indent int, v reflect.Value) {
-	element := printer{docs: p.docs}
+	element := printer{docs: p.docs, sketch: p.sketch}
 	element.fields(indent+1, v)
 	lines := strings.Split(strings.TrimSuffix(element.String(), "\n"), "\n")
 	dash := slices.IndexFunc(lines, func(l string) bool { return !strings.HasPrefix(strings.TrimSpace(l), "#") })
@@ -166,7 +180,7 @@ func isScalar(v reflect.Value) bool {
 func scalarText(v reflect.Value) string {
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		return shortDuration(value)
+		return ShortDuration(value)
 	case fmt.Stringer:
 		return value.String()
 	}
@@ -192,8 +206,8 @@ func plainOrQuoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// shortDuration leaves out the zero parts of 1h0m0s.
-func shortDuration(d time.Duration) string {
+// ShortDuration leaves out the zero parts of 1h0m0s.
+func ShortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -36,16 +36,22 @@ func (ps Problems) sort() {
 // Suggest returns `; did you mean "x"?` for the candidate nearest to name, or
 // nothing when none is near.
 func Suggest(name string, candidates []string) string {
+	best := nearest(name, candidates)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// nearest returns the candidate that name is probably meant to be, or nothing.
+func nearest(name string, candidates []string) string {
 	best, least := "", max(2, len(name)/3)+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < least {
 			best, least = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
 }
 
 // distance is the Levenshtein distance of two short strings, in bytes.

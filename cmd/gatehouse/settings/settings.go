@@ -20,7 +20,8 @@ type Settings struct {
 	Listen string `yaml:"listen"`
 
 	// MetricsListen gives the authorization server's /metrics an address of
-	// its own; empty serves it beside everything else.
+	// its own, by plain http, where /health and /ready are as well; empty serves
+	// it beside everything else.
 	MetricsListen string `yaml:"metrics_listen"`
 
 	// Database is where the authorization server keeps its state. The flags
@@ -54,7 +55,7 @@ type Settings struct {
 
 	// Scopes adds to the catalog, by name, or replaces one of its entries.
 	// mcp:read, mcp:write, mcp:tools and mcp:admin are always there.
-	Scopes map[string]Scope `yaml:"scopes"`
+	Scopes map[string]Scope `example:"\"files:read\"" yaml:"scopes"`
 
 	// Tokens are the lifetimes and algorithms of tokens.
 	Tokens Tokens `yaml:"tokens"`
@@ -117,11 +118,11 @@ type Resource struct {
 // Scope is an entry of the catalog.
 type Scope struct {
 	// Description tells a person what granting it allows; verb first.
-	Description string `yaml:"description"`
+	Description string `example:"Read your files" yaml:"description"`
 	// Sensitive scopes are set apart when a person is asked for consent.
 	Sensitive bool `yaml:"sensitive"`
 	// Implies names narrower scopes that this one includes.
-	Implies []string `yaml:"implies"`
+	Implies []string `example:"[]" yaml:"implies"`
 }
 
 // Tokens are the lifetimes and algorithms of tokens.
@@ -154,4 +155,11 @@ type SecurityLog struct {
 	File string `yaml:"file"`
 	// Level is debug, info, warn or error.
 	Level string `yaml:"level"`
+	// LogFailedAuth writes refusals for want of good credentials, and of the
+	// network's rules.
+	LogFailedAuth bool `yaml:"log_failed_auth"`
+	// LogSuccessfulAuth writes who was let in.
+	LogSuccessfulAuth bool `yaml:"log_successful_auth"`
+	// LogAuthorizationFailures writes refusals for want of scopes.
+	LogAuthorizationFailures bool `yaml:"log_authorization_failures"`
 }

@@ -75,12 +75,13 @@ func mistakes() map[string]mistake {
 			},
 		},
 		"proxies": {
-			minimal + "trusted_proxies: [10.0.0.1, 10.0.0.0/8, \"fd00::/8\", proxy]\n",
-			[]string{`4:18: trusted_proxies: "proxy" is not a network such as 10.0.0.0/8`},
-		},
-		"duplicate key": {
-			minimal + "issuer: https://other.example.com\n",
-			[]string{`4:1: mapping key "issuer" already defined at [1:1]`},
+			minimal + "trusted_proxies: [10.0.0.0/8, \"fd00::/8\", proxy, 10.0.0.1, \"::/0\", 192.168.1.0/16]\n",
+			[]string{
+				`4:43: trusted_proxies[2]: "proxy" is not an address or a network such as 10.0.0.0/8`,
+				`4:50: trusted_proxies[3]: "10.0.0.1" is within "10.0.0.0/8", which stands here too`,
+				`4:60: trusted_proxies[4]: "::/0" trusts everybody...`,
+				`4:68: trusted_proxies[5]: "192.168.1.0/16" is an address within a network; did you mean "192.168.0.0/16"?`,
+			},
 		},
 		"not YAML":        {"issuer: [\n", []string{"1:9: sequence end token ']' not found"}},
 		"nothing":         {"", []string{"1:1: issuer: is required: the https URL of the authorization server", "1:1: resources: is required: at least one protected resource"}},
@@ -88,28 +89,28 @@ func mistakes() map[string]mistake {
 		"ranges": {
 			minimal + "tokens:\n  access_token_lifetime: 25h\n  signing_alg: HS256\n  key_rotation: 10m\n  key_overlap: 10m\n",
 			[]string{
-				"5:26: tokens.access_token_lifetime: must be between 1s and 24h0m0s",
+				"5:26: tokens.access_token_lifetime: must be between 1s and 24h",
 				`6:16: tokens.signing_alg: "HS256" is not one of ES256, EdDSA, PS256, RS256; did you mean "ES256"?`,
 				"8:16: tokens.key_overlap: must be shorter than key_rotation, and not 0",
 			},
 		},
 		"resource server": {
-			minimal + "resource_server:\n  allowed_origins: [https://a.example, app]\n  on_feed_loss: ignore\n  clock_skew: 1h\n" +
+			minimal + "resource_server:\n  allowed_origins: [https://a.example, https://app/]\n  on_feed_loss: ignore\n  clock_skew: 1h\n" +
 				"  introspection:\n    client_id: rs\n  method_scopes:\n    - match: tools/cal\n      scopes: [mcp:read]\n  admin_scope: mcp:root\n",
 			[]string{
-				`5:3: resource_server: policy: method "tools/cal": ...`,
-				`5:40: resource_server.allowed_origins[1]: "app" is not an origin such as https://app.example.com`,
+				`5:40: resource_server.allowed_origins[1]: "https://app/" is not an origin such as https://app.example.com...`,
 				`6:17: resource_server.on_feed_loss: "ignore" is not one of introspect, refuse`,
-				"7:15: resource_server.clock_skew: must be between 0s and 5m0s",
+				"7:15: resource_server.clock_skew: must be between 0s and 5m",
 				"9:5: resource_server.introspection: needs client_secret_env or client_secret_file, one of them",
+				`11:14: resource_server.method_scopes[0].match: method "tools/cal": ...`,
 				`13:16: resource_server.admin_scope: scope "mcp:root" is not in the catalog`,
 			},
 		},
 		"scopes": {
 			minimal + "    scopes: [mcp:raed]\nscopes:\n  \"files:read\":\n    implies: [mcp:read]\n",
 			[]string{
-				`4:14: resources[0].scopes[0]: "mcp:raed" is not in the catalog; did you mean "mcp:read"?`,
-				"7:5: scopes.files:read: needs a description that tells a person what it allows",
+				`4:14: resources[0].scopes[0]: scope "mcp:raed" is not in the catalog; did you mean "mcp:read"?`,
+				"6:3: scopes.files:read: needs a description that tells a person what it allows",
 			},
 		},
 	}
