@@ -15,12 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse/resourceserver"
-	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/rstest"
-	"github.com/gatehouse-mcp/gatehouse/resourceserver/streamable"
-	"github.com/gatehouse-mcp/gatehouse/scopes"
-	"github.com/gatehouse-mcp/gatehouse/test/conformance/fixture"
 )
 
 const (
@@ -86,33 +81,19 @@ func run(t *testing.T, args ...string) string {
 	return string(output)
 }
 
-// gate starts the fixture behind the resource server, and the proxy in front
-// of it; it returns the endpoint that the suite calls.
+// gate starts the fixture behind every protection, and the proxy in front of
+// it; it returns the endpoint that the suite calls.
 func gate(t *testing.T) string {
 	t.Helper()
-	server, err := fixture.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	catalog, err := scopes.NewCatalog(scopes.Default()...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.AddReceivingMiddleware(streamable.FilterLists(policy.Default(), catalog))
 	front, back := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
 	t.Cleanup(front.Close)
 	t.Cleanup(back.Close)
 	endpoint := "http://" + front.Listener.Addr().String() + "/mcp"
-	issuer := rstest.NewIssuer(t, endpoint)
-	gate, err := resourceserver.New(t.Context(), resourceserver.Config{Resource: endpoint, Issuer: issuer.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := newGate(t, endpoint)
 	// The suite calls methods that do not exist, for which a token without the
-	// administrative scope would get a 403, and opens more sessions than a
-	// person would.
-	token := issuer.Token(rstest.Claims{"scope": "mcp:admin"})
-	back.Config.Handler = gate.Protect(streamable.Handler(server, &streamable.Options{HostChecked: true, MaxSessions: 1000}))
+	// administrative scope would get a 403.
+	token := g.issuer.Token(rstest.Claims{"scope": "mcp:admin"})
+	back.Config.Handler = g.handler
 	back.Start()
 	target, err := url.Parse(back.URL)
 	if err != nil {
