@@ -19,7 +19,8 @@ const (
 //     characters, dot segments); a file URI also without host, backslashes and
 //     repeated slashes,
 //   - as a path to open: percent-decoding done until nothing is left to
-//     decode, everything after the scheme a path, dot segments resolved.
+//     decode, everything after the scheme, or after the authority, a path, dot
+//     segments resolved.
 //
 // For an honest URI all are the same. ok is false if uri cannot be compared:
 // it has no scheme, is longer than 8192 bytes, contains control characters
@@ -49,10 +50,10 @@ func readings(uri string) (all []string, ok bool) {
 		return nil, false
 	}
 	all = appendNew(all, open(scheme, opened))
-	if scheme == "file" && authority != "" {
-		// Some handlers take the host for a directory, some ignore it.
+	if authority != "" && strings.HasPrefix(path, "/") {
+		// Some handlers take the host for a directory, some do not.
 		opened, _ = decode(path)
-		all = appendNew(all, open(scheme, opened))
+		all = appendNew(all, openAt(scheme, authority, opened))
 	}
 	return all, true
 }
@@ -71,6 +72,15 @@ func normalise(scheme, authority, path string, isHierarchy bool) string {
 		path = "//" + normalEncoding(authority) + path
 	}
 	return scheme + ":" + path + normalEncoding(tail)
+}
+
+// openAt returns the URI of what a handler would open that keeps the authority
+// apart from the path; one of files ignores it.
+func openAt(scheme, authority, path string) string {
+	if scheme == "file" {
+		return open(scheme, path)
+	}
+	return scheme + "://" + authority + "/" + cleanPath(strings.ReplaceAll(path, `\`, "/"), true)
 }
 
 // open returns the URI of what a handler would open that takes all of rest
