@@ -23,7 +23,8 @@ const (
 	EventAllRevoked EventKind = "all"
 
 	// EventClientChanged and EventKeysChanged revoke nothing; they tell
-	// caches that the client named by Target, or the key set, is out of date.
+	// caches that the client named by Target, or the key set, is out of date;
+	// if a key was retired, Target is its kid.
 	EventClientChanged EventKind = "client_changed"
 	EventKeysChanged   EventKind = "keys_changed"
 )
@@ -45,7 +46,7 @@ const ChangeLifetime = time.Hour
 type Event struct {
 	Seq    int64 // assigned by the engine, ascending, unique, gaps allowed
 	Kind   EventKind
-	Target string // jti, grant id, client_id or sub; empty for all and keys_changed
+	Target string // jti, grant id, client_id, sub, or kid of a retired key; empty for all and for a new key
 
 	// Audience names the resources concerned; empty means all.
 	Audience []string

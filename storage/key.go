@@ -36,8 +36,8 @@ type Keys interface {
 	Keys(ctx context.Context) ([]Key, error)
 
 	// RetireKey sets RetiredAt to now, if not set yet, and appends an
-	// [EventKeysChanged]. ErrNotFound when there is no such key; retiring
-	// twice is no error and keeps the first time.
+	// [EventKeysChanged] that names it. ErrNotFound when there is no such key;
+	// retiring twice is no error and keeps the first time.
 	RetireKey(ctx context.Context, kid string, now time.Time) error
 
 	// RemoveKey deletes the key, once no token signed by it can be alive.

@@ -51,7 +51,7 @@ func (s *Store) RetireKey(ctx context.Context, kid string, now time.Time) error 
 			UPDATE signing_key SET retired_at = coalesce(retired_at, $2) WHERE kid = $1 RETURNING kid
 		)
 		INSERT INTO event (kind, target, audience, created_at, expires_at)
-		SELECT 'keys_changed', '', '{}', $2, $3 FROM retired`
+		SELECT 'keys_changed', kid, '{}', $2, $3 FROM retired`
 	expires := now.Add(storage.ChangeLifetime)
 	return s.do(ctx, "retire key", func(ctx context.Context) error {
 		tag, err := s.pool.Exec(ctx, sql, kid, now, expires)

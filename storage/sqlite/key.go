@@ -54,7 +54,7 @@ func (s *Store) RetireKey(ctx context.Context, kid string, now time.Time) error 
 		if err != nil {
 			return err
 		}
-		return appendChange(ctx, tx, storage.EventKeysChanged, "", now)
+		return appendChange(ctx, tx, storage.EventKeysChanged, kid, now)
 	})
 	if err == nil {
 		s.appended.ring()

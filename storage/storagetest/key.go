@@ -129,7 +129,7 @@ func retireKeyAppends(t *testing.T, db *database) {
 	wantKinds(t, log, storage.EventKeysChanged, storage.EventKeysChanged)
 	wantEqual(t, log[0], before[0])
 	wantEqual(t, log[1], storage.Event{
-		Seq: log[1].Seq, Kind: storage.EventKeysChanged,
+		Seq: log[1].Seq, Kind: storage.EventKeysChanged, Target: "k1",
 		CreatedAt: at, ExpiresAt: at.Add(storage.ChangeLifetime),
 	})
 }
