@@ -3,21 +3,33 @@ package authserver
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
 
-// revocation is an event of the feed.
+// revocation is an event of the feed: of tokens, or of the key of some.
 type revocation struct {
 	storage.Event
+	id        string   // jti of its security event tokens
 	resources []string // Audience in canonical form
+}
+
+// newRevocation prepares an event for the feed. Its id is its own for ever: a
+// store that was restored from a backup gives numbers of old events to new ones.
+func newRevocation(e storage.Event) revocation {
+	sum := sha256.Sum256([]byte(string(e.Kind) + "\x00" + e.Target + "\x00" + strconv.FormatInt(e.CreatedAt.Unix(), 10)))
+	id := strconv.FormatInt(e.Seq, 10) + "-" + base64.RawURLEncoding.EncodeToString(sum[:12])
+	return revocation{e, id, canonicalAll(e.Audience)}
 }
 
 // concerns reports whether it is about tokens for a resource of c.
@@ -113,16 +125,22 @@ func (l *eventLog) take(page []storage.Event, now time.Time) {
 		l.recent[e.Seq] = now
 		l.newest = max(l.newest, e.Seq)
 		l.apply(e)
-		if e.Kind == storage.EventClientChanged || e.Kind == storage.EventKeysChanged {
+		if !forReceivers(e) {
 			continue
 		}
-		l.events = slices.Insert(l.events, l.position(e.Seq), revocation{e, canonicalAll(e.Audience)})
+		l.events = slices.Insert(l.events, l.position(e.Seq), newRevocation(e))
 		grown = true
 	}
 	if grown {
 		close(l.changed)
 		l.changed = make(chan struct{})
 	}
+}
+
+// forReceivers reports whether resource servers have to know of e: revocations,
+// and keys that were retired. A new key they find by themselves.
+func forReceivers(e storage.Event) bool {
+	return e.Kind != storage.EventClientChanged && (e.Kind != storage.EventKeysChanged || e.Target != "")
 }
 
 // position returns where an event with seq is, or would be, among events.
@@ -156,7 +174,7 @@ func (l *eventLog) append(ctx context.Context, e storage.Event) error {
 	}
 	e.Seq = seq
 	l.take([]storage.Event{e}, time.Now()) // after the number was drawn
-	l.awaitReceivers(ctx, revocation{e, canonicalAll(e.Audience)})
+	l.awaitReceivers(ctx, newRevocation(e))
 	return nil
 }
 

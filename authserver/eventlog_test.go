@@ -217,7 +217,7 @@ func TestReceivers_InventedOnesAreBounded(t *testing.T) {
 	t.Parallel()
 	log := newEventLog(&latecomers{}, func(storage.Event) {}, slog.New(slog.DiscardHandler))
 	poll := func(id receiverID) {
-		log.depart(id, log.arrive(id, &client{}, nil), false, time.Now())
+		log.depart(id, log.arrive(id, &client{}, nil, ""), false, time.Now())
 	}
 	for range 10 * maxReceivers {
 		poll(receiverID{"hostile", rand.Text()})

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -17,6 +19,7 @@ const (
 	maxFeedBytes = 1 << 20
 	maxReceiver  = 128
 	maxAcks      = 1 << 14 // what is beyond is sent again, which does no harm
+	maxEventID   = 40      // bytes; ours have fewer
 )
 
 // pollRequest is RFC 8936 §2.2 with two members of ours, so that no state about a
@@ -49,7 +52,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 	if !c.Introspect {
 		return &oauthError{status: http.StatusForbidden, code: codeAccessDenied, description: "The client may not follow revocations."}
 	}
-	poll, cursor, err := readPoll(r)
+	poll, err := readPoll(r)
 	if err != nil {
 		return err
 	}
@@ -62,13 +65,13 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 		return err
 	}
 	id := receiverID{c.ID, poll.Receiver}
-	receiver := s.log.arrive(id, c, confirmed)
+	receiver := s.log.arrive(id, c, confirmed, poll.Cursor)
 	defer func() { s.log.depart(id, receiver, r.Context().Err() != nil, time.Now()) }()
 
 	hold := time.NewTimer(feedHold)
 	defer hold.Stop()
 	for {
-		batch := s.log.after(cursor, confirmed, c, *poll.MaxEvents, time.Now())
+		batch := s.log.after(poll.Cursor, confirmed, c, *poll.MaxEvents, time.Now())
 		if len(batch.events) > 0 || poll.ReturnImmediately || *poll.MaxEvents == 0 {
 			return s.writeSets(w, c, batch, entry)
 		}
@@ -88,91 +91,124 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request, entry *logEntry) e
 	}
 }
 
-// readPoll reads the request; the cursor is 0 for a receiver that has nothing.
-func readPoll(r *http.Request) (poll pollRequest, cursor int64, err error) {
+// readPoll reads the request.
+func readPoll(r *http.Request) (poll pollRequest, err error) {
 	body, err := readBody(r)
 	if err != nil {
-		return poll, 0, err
+		return poll, err
 	}
 	if err := json.Unmarshal(body, &poll); err != nil {
-		return poll, 0, invalidRequest("The body is not a poll request (RFC 8936).").because(err)
+		return poll, invalidRequest("The body is not a poll request (RFC 8936).").because(err)
 	}
-	if poll.Cursor != "" {
-		if cursor, err = strconv.ParseInt(poll.Cursor, 10, 64); err != nil || cursor < 0 {
-			return poll, 0, invalidRequest("The cursor is not one of this server.")
-		}
+	if seq, ok := cursorSeq(poll.Cursor); !ok || seq < 0 {
+		return poll, invalidRequest("The cursor is not one of this server.")
 	}
 	if len(poll.Receiver) > maxReceiver {
-		return poll, 0, invalidRequest("The receiver is too long.")
+		return poll, invalidRequest("The receiver is too long.")
 	}
 	limit := feedMaxSets
 	if poll.MaxEvents != nil {
 		limit = max(0, min(*poll.MaxEvents, feedMaxSets))
 	}
 	poll.MaxEvents = &limit
-	return poll, cursor, nil
+	return poll, nil
 }
 
-// confirmed returns the acknowledged sequence numbers.
-func (p *pollRequest) confirmed() map[int64]struct{} {
+// confirmed returns the acknowledged events.
+func (p *pollRequest) confirmed() map[string]struct{} {
 	acks := p.Ack[:min(len(p.Ack), maxAcks)]
-	confirmed := make(map[int64]struct{}, len(acks))
+	confirmed := make(map[string]struct{}, len(acks))
 	for _, jti := range acks {
-		if seq, err := strconv.ParseInt(jti, 10, 64); err == nil {
-			confirmed[seq] = struct{}{}
+		if len(jti) <= maxEventID {
+			confirmed[jti] = struct{}{}
 		}
 	}
 	return confirmed
+}
+
+// cursorSeq returns the sequence number of a cursor, 0 if it is empty. After a
+// dot it has the id of the last event in force up to there, if there is one: by
+// it a log is known that was restored from a backup and has gone on differently.
+func cursorSeq(cursor string) (seq int64, ok bool) {
+	if cursor == "" {
+		return 0, true
+	}
+	number, _, _ := strings.Cut(cursor, ".")
+	seq, err := strconv.ParseInt(number, 10, 64)
+	return seq, err == nil
+}
+
+// cursorAt returns the cursor of a receiver that has every event up to seq.
+func (l *eventLog) cursorAt(seq int64, now time.Time) string {
+	cursor := strconv.FormatInt(seq, 10)
+	for _, e := range slices.Backward(l.events[:l.position(seq+1)]) {
+		if now.Before(e.ExpiresAt) {
+			return cursor + "." + e.id
+		}
+	}
+	return cursor
+}
+
+// has returns up to which event the receiver with that cursor has all: none if
+// the cursor is not of this log, or if the event that it names has expired.
+func (l *eventLog) has(cursor string, now time.Time) int64 {
+	seq, ok := cursorSeq(cursor)
+	if !ok || seq > l.newest || cursor != l.cursorAt(seq, now) {
+		return 0
+	}
+	return seq
 }
 
 // feedBatch is what a receiver lacks.
 type feedBatch struct {
 	events  []revocation
 	more    bool
-	cursor  int64
+	cursor  string
 	changed <-chan struct{} // closed when there is more
 }
 
 // after returns at most limit revocations that concern c, come after cursor and
 // are not confirmed.
-func (l *eventLog) after(cursor int64, confirmed map[int64]struct{}, c *client, limit int, now time.Time) feedBatch {
+func (l *eventLog) after(cursor string, confirmed map[string]struct{}, c *client, limit int, now time.Time) feedBatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if cursor > l.newest { // of a log that is no more, as before a backup was restored
-		cursor, confirmed = 0, nil
-	}
-	batch := feedBatch{cursor: max(cursor, l.cursor), changed: l.changed}
-	for _, e := range l.events[l.position(cursor+1):] {
-		if _, has := confirmed[e.Seq]; has || !now.Before(e.ExpiresAt) || !e.concerns(c) {
+	from := l.has(cursor, now)
+	upTo := max(from, l.cursor)
+	batch := feedBatch{changed: l.changed}
+	for _, e := range l.events[l.position(from+1):] {
+		if _, has := confirmed[e.id]; has || !now.Before(e.ExpiresAt) || !e.concerns(c) {
 			continue
 		}
 		if len(batch.events) == limit {
 			// What comes after the last delivered event is still missing.
-			batch.more, batch.cursor = true, min(batch.cursor, e.Seq-1)
+			batch.more, upTo = true, min(upTo, e.Seq-1)
 			break
 		}
 		batch.events = append(batch.events, e)
 	}
+	batch.cursor = l.cursorAt(upTo, now)
 	return batch
 }
 
 func (s *Server) writeSets(w http.ResponseWriter, c *client, batch feedBatch, entry *logEntry) error {
 	sets := make(map[string]string, len(batch.events))
 	for _, e := range batch.events {
-		set, err := s.securityEvent(e.Event, c, entry.start)
+		set, err := s.securityEvent(e, c, entry.start)
 		if err != nil {
 			return err
 		}
-		sets[strconv.FormatInt(e.Seq, 10)] = set
+		sets[e.id] = set
 	}
-	writeJSON(w, http.StatusOK, pollResponse{Sets: sets, MoreAvailable: batch.more, Cursor: strconv.FormatInt(batch.cursor, 10)})
+	writeJSON(w, http.StatusOK, pollResponse{Sets: sets, MoreAvailable: batch.more, Cursor: batch.cursor})
 	return nil
 }
 
-// Event types of the OAuth Event Types profile (OpenID Foundation).
+// Event types of the OAuth Event Types profile (OpenID Foundation), and one of
+// ours, which receivers that do not know it ignore (RFC 8417 §2.2).
 const (
 	eventTokenRevoked  = "https://schemas.openid.net/secevent/oauth/event-type/token-revoked"
 	eventTokensRevoked = "https://schemas.openid.net/secevent/oauth/event-type/tokens-revoked"
+	eventKeyRetired    = "https://github.com/gatehouse-mcp/gatehouse/event-type/key-retired"
 	typeSecurityEvent  = "secevent+jwt"
 )
 
@@ -186,10 +222,12 @@ type securityEventClaims struct {
 }
 
 // revocationEvent says which tokens are revoked in the words of their claims:
-// one by jti, or those of a grant, client_id or sub (or, without any, all)
-// with an iat up to issued_before. exp is when it can be forgotten.
+// one by jti, or those that a key has signed by kid, or those of a grant,
+// client_id or sub (or, without any, all) with an iat up to issued_before. exp
+// is when it can be forgotten.
 type revocationEvent struct {
 	ID           string `json:"jti,omitempty"`
+	KeyID        string `json:"kid,omitempty"`
 	Grant        string `json:"grant,omitempty"`
 	ClientID     string `json:"client_id,omitempty"`
 	Subject      string `json:"sub,omitempty"`
@@ -197,7 +235,7 @@ type revocationEvent struct {
 	Expiry       int64  `json:"exp"`
 }
 
-func (s *Server) securityEvent(e storage.Event, c *client, now time.Time) (string, error) {
+func (s *Server) securityEvent(e revocation, c *client, now time.Time) (string, error) {
 	name, event := eventTokensRevoked, revocationEvent{IssuedBefore: e.IssuedBefore.Unix(), Expiry: e.ExpiresAt.Unix()}
 	switch e.Kind {
 	case storage.EventTokenRevoked:
@@ -209,11 +247,16 @@ func (s *Server) securityEvent(e storage.Event, c *client, now time.Time) (strin
 	case storage.EventSubjectRevoked:
 		event.Subject = e.Target
 	case storage.EventAllRevoked: // names nothing
-	case storage.EventClientChanged, storage.EventKeysChanged:
+	case storage.EventKeysChanged:
+		// The event is forgotten sooner than tokens of the key have expired: who
+		// has missed it has fetched the keys since.
+		expiry := e.CreatedAt.Add(MaxAccessTokenLifetime + MaxVerifierSkew)
+		name, event = eventKeyRetired, revocationEvent{KeyID: e.Target, Expiry: expiry.Unix()}
+	case storage.EventClientChanged:
 		return "", fmt.Errorf("event %d of kind %s revokes nothing", e.Seq, e.Kind)
 	}
 	return s.keys.Sign(typeSecurityEvent, securityEventClaims{
-		Issuer: s.cfg.Issuer, IssuedAt: e.CreatedAt.Unix(), ID: strconv.FormatInt(e.Seq, 10),
+		Issuer: s.cfg.Issuer, IssuedAt: e.CreatedAt.Unix(), ID: e.id,
 		Audience: audience{c.ID}, Events: map[string]revocationEvent{name: event},
 	}, now)
 }

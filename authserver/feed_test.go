@@ -193,3 +193,33 @@ func TestRevocation_D7_EveryKindThroughTheEventLog(t *testing.T) {
 		})
 	}
 }
+
+// A resource server that takes events and never confirms one delays the first
+// revocation and no other, until it has confirmed it.
+func TestFeed_SilentReceiverDelaysOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		rs, app := w.client("rs", introspecting), w.client("app")
+		poll := func(ack ...string) answer {
+			return w.poll(t.Context(), "rs", rs, map[string]any{"receiver": "one", "returnImmediately": true, "ack": ack})
+		}
+		revoke := func() time.Duration {
+			token, began := w.token("app", app), time.Now()
+			w.revoke("app", app, token)
+			return time.Since(began)
+		}
+		poll()
+		if waited := revoke(); waited == 0 || waited > 2*time.Second {
+			t.Errorf("the first revocation waited %s", waited)
+		}
+		sets := poll().sets()
+		if waited := revoke(); waited != 0 || len(sets) != 1 {
+			t.Errorf("the second revocation waited %s for one that is silent", waited)
+		}
+		poll(slices.Collect(maps.Keys(sets))...)
+		if waited := revoke(); waited == 0 {
+			t.Error("nobody waits for one that confirms again")
+		}
+	})
+}

@@ -120,7 +120,6 @@ func grantRevocation(grantID string, audience []string, now time.Time) storage.E
 // catchUp brings the revocation of the request's grant, which the store has
 // made by itself, into force here and at the resource servers at once.
 func (s *Server) catchUp(ctx context.Context, entry *logEntry) {
-	s.metrics.revoked(storage.EventGrantRevoked)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
 	defer cancel()
 	if err := s.log.follow(ctx, storage.EventGrantRevoked, entry.grantID); err != nil {

@@ -66,10 +66,7 @@ func grantScopes(c *client, to target, requested string) (scopes.Set, error) {
 	} else if !c.scopes.Contains(asked) {
 		return nil, invalidScope("The client is not registered for a scope it asks for.")
 	}
-	if len(to.scopes) > 0 {
-		asked = asked.Intersect(to.scopes)
-	}
-	if len(asked) == 0 {
+	if asked = to.meaningful(asked); len(asked) == 0 {
 		return nil, invalidScope("None of the scopes applies to the resource.")
 	}
 	return asked, nil

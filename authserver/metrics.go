@@ -32,7 +32,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "oauth_introspections_total", Help: "Introspections answered, by whether the token was active.",
 		}, []string{"active"}),
 		revocations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "oauth_revocations_total", Help: "Revocations stored, by kind.",
+			Name: "oauth_revocations_total", Help: "Revocations that took effect at this server, whoever revoked, by kind.",
 		}, []string{"kind"}),
 		loginFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "oauth_login_failures_total", Help: "Sign-ins of people that were refused.",
@@ -46,6 +46,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
+	}
+	// From nothing to one is no increase to those who watch.
+	for _, kind := range revocationKinds() {
+		m.revocations.WithLabelValues(string(kind))
 	}
 	return m, nil
 }

@@ -18,7 +18,7 @@ const maxReceivers = 256
 // which revocations they have yet to confirm. The event log's lock guards it.
 type receivers struct {
 	byID    map[receiverID]*receiver
-	waiting map[int64]*confirmation // by Seq
+	waiting map[string]*confirmation // by event
 }
 
 // receiverID tells receivers apart; a client names its own only.
@@ -29,7 +29,10 @@ type receiver struct {
 	client    *client
 	polls     int       // under way
 	lastSeen  time.Time // end of the last one
-	confirmed map[int64]struct{}
+	confirmed map[string]struct{}
+	// late is an event that it was waited for in vain. Until it has that, which
+	// it may tell another replica, nobody waits for it again.
+	late revocation
 }
 
 // confirmation is an event that some receivers have yet to confirm. Replays of
@@ -41,7 +44,7 @@ type confirmation struct {
 }
 
 func newReceivers() receivers {
-	return receivers{byID: map[receiverID]*receiver{}, waiting: map[int64]*confirmation{}}
+	return receivers{byID: map[receiverID]*receiver{}, waiting: map[string]*confirmation{}}
 }
 
 // awaitReceivers returns when every receiver that e concerns has confirmed it,
@@ -59,17 +62,20 @@ func (l *eventLog) awaitReceivers(ctx context.Context, e revocation) {
 	case <-waiting.done:
 	case <-ctx.Done():
 	case <-patience.C:
+		l.mu.Lock()
+		l.receivers.giveUp(e, waiting)
+		l.mu.Unlock()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if waiting.waiters--; waiting.waiters == 0 {
-		delete(l.receivers.waiting, e.Seq)
+		delete(l.receivers.waiting, e.id)
 	}
 }
 
 // arrive notes that a receiver polls and all that it confirms. It returns nil
 // for one that is not waited for, because its client has too many.
-func (l *eventLog) arrive(id receiverID, c *client, confirmed map[int64]struct{}) *receiver {
+func (l *eventLog) arrive(id receiverID, c *client, confirmed map[string]struct{}, cursor string) *receiver {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.receivers.byID[id]
@@ -82,10 +88,13 @@ func (l *eventLog) arrive(id receiverID, c *client, confirmed map[int64]struct{}
 	}
 	r.client, r.confirmed = c, confirmed
 	r.polls++
-	for seq := range l.receivers.waiting {
-		if _, ok := confirmed[seq]; ok {
-			l.receivers.confirm(seq, id)
+	for event := range l.receivers.waiting {
+		if _, ok := confirmed[event]; ok {
+			l.receivers.confirm(event, id)
 		}
+	}
+	if _, ok := confirmed[r.late.id]; ok || l.has(cursor, time.Now()) >= r.late.Seq {
+		r.late = revocation{}
 	}
 	return r
 }
@@ -104,14 +113,14 @@ func (l *eventLog) depart(id receiverID, r *receiver, gone bool, now time.Time) 
 		return
 	}
 	delete(l.receivers.byID, id)
-	for seq := range l.receivers.waiting {
-		l.receivers.confirm(seq, id)
+	for event := range l.receivers.waiting {
+		l.receivers.confirm(event, id)
 	}
 }
 
 // expect returns the confirmation to wait for; nil when nobody is missing.
 func (r *receivers) expect(e revocation) *confirmation {
-	if c := r.waiting[e.Seq]; c != nil {
+	if c := r.waiting[e.id]; c != nil {
 		c.waiters++
 		return c
 	}
@@ -121,7 +130,7 @@ func (r *receivers) expect(e revocation) *confirmation {
 			delete(r.byID, id)
 			continue
 		}
-		if _, confirmed := known.confirmed[e.Seq]; !confirmed && e.concerns(known.client) {
+		if _, confirmed := known.confirmed[e.id]; !confirmed && known.late.id == "" && e.concerns(known.client) {
 			missing[id] = struct{}{}
 		}
 	}
@@ -129,7 +138,7 @@ func (r *receivers) expect(e revocation) *confirmation {
 		return nil
 	}
 	c := &confirmation{missing: missing, done: make(chan struct{}), waiters: 1}
-	r.waiting[e.Seq] = c
+	r.waiting[e.id] = c
 	return c
 }
 
@@ -150,8 +159,17 @@ func (r *receivers) room(clientID string) bool {
 
 func (r *receiver) away() bool { return r.polls == 0 && time.Since(r.lastSeen) >= receiverPatience }
 
-func (r *receivers) confirm(seq int64, id receiverID) {
-	c := r.waiting[seq]
+// giveUp remembers who did not confirm e in time.
+func (r *receivers) giveUp(e revocation, c *confirmation) {
+	for id := range c.missing {
+		if known := r.byID[id]; known != nil {
+			known.late = e
+		}
+	}
+}
+
+func (r *receivers) confirm(event string, id receiverID) {
+	c := r.waiting[event]
 	if _, asked := c.missing[id]; !asked {
 		return
 	}

@@ -135,7 +135,6 @@ func (s *Server) deleteRegistration(w http.ResponseWriter, r *http.Request, entr
 		return err
 	}
 	s.clients.forget(record.ID)
-	s.metrics.revoked(storage.EventClientRevoked)
 	s.cfg.SecurityLog.InfoContext(r.Context(), "client deleted its registration", "request_id", entry.requestID, "client_id", record.ID, "remote_addr", r.RemoteAddr)
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -26,6 +26,14 @@ type target struct {
 	audience string
 }
 
+// meaningful returns those of the scopes that make sense at the resource.
+func (t target) meaningful(asked scopes.Set) scopes.Set {
+	if len(t.scopes) == 0 {
+		return asked.Minus(adminScopes())
+	}
+	return asked.Intersect(t.scopes)
+}
+
 func newResources(configured []Resource, catalog *scopes.Catalog) (map[string]*resource, error) {
 	resources := make(map[string]*resource, len(configured))
 	for _, r := range configured {

@@ -25,6 +25,13 @@ type broadKey struct {
 // before a second, until the last of them has expired.
 type broadRevocation struct{ issuedBefore, expiresAt time.Time }
 
+// revocationKinds are the kinds of events that revoke something.
+func revocationKinds() []storage.EventKind {
+	return []storage.EventKind{
+		storage.EventTokenRevoked, storage.EventGrantRevoked, storage.EventClientRevoked, storage.EventSubjectRevoked, storage.EventAllRevoked,
+	}
+}
+
 func newRevocations() *revocations {
 	return &revocations{tokens: map[string]time.Time{}, broad: map[broadKey]broadRevocation{}}
 }

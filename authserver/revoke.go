@@ -51,7 +51,6 @@ func (s *Server) revokeAccessToken(ctx context.Context, c *client, token string,
 	if err != nil {
 		return err
 	}
-	s.metrics.revoked(storage.EventTokenRevoked)
 	s.cfg.SecurityLog.InfoContext(ctx, "token revoked", "request_id", entry.requestID, "client_id", c.ID, "jti", found.id)
 	return nil
 }
@@ -85,7 +84,6 @@ func (s *Server) revokeRefreshToken(ctx context.Context, c *client, presented st
 	if err := s.log.follow(ctx, storage.EventGrantRevoked, grant.ID); err != nil {
 		return err
 	}
-	s.metrics.revoked(storage.EventGrantRevoked)
 	s.cfg.SecurityLog.InfoContext(ctx, "grant revoked", "request_id", entry.requestID, "client_id", c.ID, "grant", grant.ID)
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *Server) routes() ([]route, error) {
 	for _, file := range pages.Assets() {
 		routes = append(routes, route{http.MethodGet, base + file.Path, "asset", 0, false, true, asset(file)})
 	}
-	for _, more := range [][]route{s.authorizeRoutes(), s.peopleRoutes(), s.registrationRoutes(), s.deviceRoutes()} {
+	for _, more := range [][]route{s.authorizeRoutes(), s.peopleRoutes(), s.registrationRoutes(), s.deviceRoutes(), s.adminRoutes()} {
 		for _, at := range more {
 			at.path = base + at.path
 			routes = append(routes, at)

@@ -36,6 +36,9 @@ func withIdentity(catalog *scopes.Catalog) (*scopes.Catalog, error) {
 // clients ask for every scope that some metadata lists, and the answer tells
 // them what they got.
 func (s *Server) userScopes(c *client, to target, requested string) (scopes.Set, error) {
+	if to.administers() {
+		return nil, invalidTarget("No person can grant access to this resource.")
+	}
 	asked, err := scopes.Parse(requested)
 	if err != nil {
 		return nil, invalidScope("The scope is malformed.").because(err)
@@ -45,10 +48,7 @@ func (s *Server) userScopes(c *client, to target, requested string) (scopes.Set,
 	}
 	identity := asked.Intersect(identityScopes())
 	asked = asked.Minus(identity).Intersect(c.scopes)
-	if len(to.scopes) > 0 {
-		asked = asked.Intersect(to.scopes)
-	}
-	if asked = asked.Union(identity); meaningless(asked) {
+	if asked = to.meaningful(asked).Union(identity); meaningless(asked) {
 		return nil, invalidScope("None of the scopes applies to the client and the resource.")
 	}
 	return asked, nil

@@ -28,7 +28,8 @@ const (
 type Server struct {
 	cfg       Config
 	issuer    *url.URL
-	resources map[string]*resource // by canonical identifier
+	resources map[string]*resource // by canonical identifier, with the admin API
+	admin     string               // canonical identifier of the admin API
 	clients   *clients
 	requests  *addressQuota
 	tokens    *tokenCache
@@ -43,6 +44,7 @@ type Server struct {
 	metadata  []byte
 	router    http.Handler
 
+	opened      bool          // what is revoked from now on is news; set by New
 	keysChanged chan struct{} // capacity 1
 	stopping    chan struct{} // closed when Run ends
 	stopOnce    sync.Once
@@ -90,6 +92,9 @@ func (s *Server) prepare(context.Context) (err error) {
 	if s.resources, err = newResources(s.cfg.Resources, s.cfg.Scopes); err != nil {
 		return err
 	}
+	if err := s.addAdmin(); err != nil {
+		return err
+	}
 	if s.metrics, err = newMetrics(s.cfg.Metrics); err != nil {
 		return err
 	}
@@ -109,7 +114,9 @@ func (s *Server) open(ctx context.Context) (err error) {
 	if s.keys, err = keys.Open(ctx, s.cfg.keys(), now); err != nil {
 		return err
 	}
-	return s.log.poll(ctx, now)
+	err = s.log.poll(ctx, now)
+	s.opened = true
+	return err
 }
 
 // maintainAhead is how far ahead the store makes room: further than anything
@@ -151,6 +158,9 @@ func (s *Server) supportsGrant(name string) bool { return slices.Contains(s.gran
 // apply brings an event of the log into this process. It is quick and calls
 // nothing that waits.
 func (s *Server) apply(e storage.Event) {
+	if s.opened && slices.Contains(revocationKinds(), e.Kind) {
+		s.metrics.revoked(e.Kind)
+	}
 	switch e.Kind {
 	case storage.EventKeysChanged:
 		select {
