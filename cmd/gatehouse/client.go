@@ -226,7 +226,7 @@ func (c *clientDeleteCommand) Run(ctx context.Context, p *process) error {
 // clientRevocation revokes the tokens of a client that is refused from now on,
 // those too that a server issues before it has heard of that.
 func clientRevocation(id string, now time.Time) storage.Event {
-	event := broadRevocation(storage.EventClientRevoked, id, now)
+	event := authserver.BroadRevocation(storage.EventClientRevoked, id, now)
 	event.IssuedBefore = now.Add(authserver.MaxStaleness)
 	return event
 }

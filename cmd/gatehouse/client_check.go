@@ -113,7 +113,7 @@ func checkClientScopes(c storage.Client, s settings.Settings) error {
 		if !scopes.ValidToken(scope) {
 			return fmt.Errorf("--scope %q is no scope (RFC 6749 section 3.3)", scope)
 		}
-		if _, known := catalog.Lookup(scope); !known {
+		if _, known := catalog.Lookup(scope); !known && scope != authserver.AdminScope {
 			return fmt.Errorf("scope %q is not in the catalog%s; the catalog has %s, and the settings file adds to it",
 				scope, settings.Suggest(scope, catalog.Names()), strings.Join(catalog.Names(), " "))
 		}
@@ -136,6 +136,9 @@ func checkClientResources(c storage.Client, s settings.Settings) error {
 	known := make([]string, len(s.Resources))
 	for i, r := range s.Resources {
 		known[i] = r.Identifier
+	}
+	if len(known) > 0 && slices.Contains(c.Scopes, authserver.AdminScope) {
+		known = append(known, authserver.AdminResource(s.Issuer))
 	}
 	for _, resource := range c.Resources {
 		if len(known) > 0 && !slices.Contains(known, resource) {

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/oauthclient"
 	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
 	"github.com/gatehouse-mcp/gatehouse/resourceserver"
 	"github.com/gatehouse-mcp/gatehouse/storage"
@@ -117,7 +119,7 @@ func (c *devCommand) open(ctx context.Context, p *process, d *development) error
 	if err != nil {
 		return err
 	}
-	clients, err := demoClients(ctx, store, names, s.Audience(), seal[0])
+	clients, err := demoClients(ctx, store, names, s.Issuer, s.Audience(), seal[0])
 	if err != nil {
 		return storeError(errors.Join(err, store.Close()))
 	}
@@ -186,12 +188,26 @@ func (d *development) announce(ctx context.Context, p *process) error {
 	if err := d.awaitReady(ctx); err != nil {
 		return err
 	}
+	admin, err := d.adminToken(ctx)
+	if err != nil {
+		return err
+	}
+	person := len(d.values) - 2 // name and password stay at the end
+	d.values = slices.Insert(d.values, person, variable{adminPrefix + "TOKEN", admin})
 	if err := writeAtomically(d.envFile, shellVariables(d.values)); err != nil {
 		return err
 	}
 	d.teach(p.stderr)
-	_, err := fmt.Fprintln(p.stdout, "ready")
+	_, err = fmt.Fprintln(p.stdout, "ready")
 	return err
+}
+
+// adminToken gets an access token for the admin API, as an operator's program
+// would. It lives as long as a token may.
+func (d *development) adminToken(ctx context.Context) (string, error) {
+	client := d.clients.find(adminPrefix)
+	_, token, err := fetchToken(ctx, d.settings.Issuer, oauthclient.Credentials{ClientID: client.ID, Secret: client.secret}, oauthclient.TokenRequest{})
+	return token, err
 }
 
 // awaitReady asks /ready of both servers over HTTP, as anyone would.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/authserver"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 	"github.com/gatehouse-mcp/gatehouse/storage"
 )
@@ -14,8 +15,12 @@ import (
 // demoNames is what the identifiers of dev's clients begin with.
 const demoNames = "demo"
 
-// introspectPrefix is that of the resource server's own client.
-const introspectPrefix = "INTROSPECT_"
+// introspectPrefix is that of the resource server's own client, adminPrefix that
+// of the operator's programs.
+const (
+	introspectPrefix = "INTROSPECT_"
+	adminPrefix      = "ADMIN_"
+)
 
 // demoClient is a client of gatehouse dev with its secret and the prefix of
 // its variables in the env file.
@@ -30,7 +35,7 @@ type demoClientSet []demoClient
 // demoClients registers the demo clients or brings them up to date. Their
 // identifiers are fixed and their secrets derived from the seal key, so that
 // every start on the same data tells the same.
-func demoClients(ctx context.Context, store storage.Clients, names, resource string, sealKey []byte) (demoClientSet, error) {
+func demoClients(ctx context.Context, store storage.Clients, names, issuer, resource string, sealKey []byte) (demoClientSet, error) {
 	all := []string{scopes.MCPRead, scopes.MCPWrite, scopes.MCPTools, scopes.MCPAdmin}
 	machine := []string{grantClientCredentials}
 	set := demoClientSet{
@@ -43,10 +48,16 @@ func demoClients(ctx context.Context, store storage.Clients, names, resource str
 			GrantTypes:   []string{grantAuthorizationCode, grantRefreshToken},
 			RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost/callback"},
 		}},
+		{prefix: adminPrefix, Client: storage.Client{
+			ID: names + "-admin", Name: "Demo (admin API)", AuthMethod: methodBasic, GrantTypes: machine, Scopes: []string{authserver.AdminScope},
+			Resources: []string{authserver.AdminResource(issuer)}, AccessTokenLifetime: authserver.MaxAccessTokenLifetime,
+		}},
 	}
 	for i := range set {
 		c := &set[i]
-		c.Resources = []string{resource}
+		if c.Resources == nil {
+			c.Resources = []string{resource}
+		}
 		if sharedSecret(c.AuthMethod) {
 			var err error
 			if c.secret, err = derivedSecret(sealKey, c.ID); err != nil {
@@ -83,7 +94,7 @@ func sameClient(a, b storage.Client) bool {
 	return a.Name == b.Name && a.AuthMethod == b.AuthMethod && bytes.Equal(a.SecretHash, b.SecretHash) &&
 		slices.Equal(a.GrantTypes, b.GrantTypes) && slices.Equal(a.RedirectURIs, b.RedirectURIs) &&
 		slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Resources, b.Resources) &&
-		a.TokenFormat == b.TokenFormat && a.Introspect == b.Introspect && a.Disabled == b.Disabled
+		a.TokenFormat == b.TokenFormat && a.AccessTokenLifetime == b.AccessTokenLifetime && a.Introspect == b.Introspect && a.Disabled == b.Disabled
 }
 
 // variables are the lines of the env file about the clients.

@@ -69,7 +69,7 @@ type keysRetireCommand struct {
 
 // Help is the detailed help.
 func (*keysRetireCommand) Help() string {
-	return "Authorization servers sign with another key at once. Resource servers refuse the old key's tokens when they next fetch the keys: after their setting key_refresh (5m) at the latest, or when they are restarted."
+	return "Authorization servers sign with another key at once. Resource servers that follow revocations (resource_server.introspection) refuse the old key's tokens within a second, all others when they next fetch the keys: after their setting key_refresh at the latest."
 }
 
 // Run withdraws the key.

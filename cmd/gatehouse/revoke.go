@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,7 +23,7 @@ type revokeCommand struct {
 
 // Help is the detailed help.
 func (*revokeCommand) Help() string {
-	return "The revocation is written to the store, from where every running server learns of it within a second. No server need run now."
+	return "The revocation is written to the store, from where every running server learns of it within a second. No server need run now. The clock of this machine says what was issued until now, so it must be right."
 }
 
 // Run revokes; with grants go their refresh tokens, so that nobody gets new
@@ -36,37 +35,27 @@ func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
-		event, err := revokeNow(ctx, store, event)
+		event, err := authserver.Revoke(ctx, store, event)
 		if err != nil {
 			return fmt.Errorf("the revocation is not complete; repeat the command: %w", err)
 		}
-		p.warnOfNobody(ctx, store, c.Client)
+		p.warnOfNobody(ctx, store, event)
 		return p.printRevocation(c.JSON, event, "")
 	})
 }
 
-// revokeNow revokes what event covers. Of a person, or of everybody, it first
-// ends the browser sessions, because a stolen cookie would consent again; the
-// event, which it returns, then covers what they consented to until that moment.
-func revokeNow(ctx context.Context, store storage.Store, event storage.Event) (storage.Event, error) {
-	if event.Kind == storage.EventSubjectRevoked || event.Kind == storage.EventAllRevoked {
-		if err := store.DeleteSessions(ctx, event.Target, [32]byte{}); err != nil {
-			return event, err
-		}
-		event = broadRevocation(event.Kind, event.Target, time.Now())
-	}
-	return event, store.RevokeGrants(ctx, event, event.CreatedAt)
-}
-
-// warnOfNobody tells a mistyped client_id from that of a client that is gone,
-// whose tokens may live on and are revoked too.
-func (p *process) warnOfNobody(ctx context.Context, store storage.Clients, client string) {
-	if client == "" {
+// warnOfNobody tells a mistyped name from that of what is gone, whose tokens
+// may live on and are revoked too.
+func (p *process) warnOfNobody(ctx context.Context, store storage.Store, event storage.Event) {
+	if known, err := authserver.Known(ctx, store, event); known || err != nil {
 		return
 	}
-	if _, err := store.Client(ctx, client); errors.Is(err, storage.ErrNotFound) {
-		fmt.Fprintf(p.stderr, "gatehouse: there is no client %q; what it may have had is revoked all the same, see gatehouse client list\n", client)
-	}
+	what := map[storage.EventKind]string{
+		storage.EventGrantRevoked:   fmt.Sprintf("grant %q; what it may have had is revoked all the same", event.Target),
+		storage.EventClientRevoked:  fmt.Sprintf("client %q; what it may have had is revoked all the same, see gatehouse client list", event.Target),
+		storage.EventSubjectRevoked: fmt.Sprintf("user or client with the sub %q; what it may have had is revoked all the same, see gatehouse user list", event.Target),
+	}[event.Kind]
+	fmt.Fprintf(p.stderr, "gatehouse: there is no %s\n", what)
 }
 
 func (c *revokeCommand) event(stdin io.Reader, now time.Time) (storage.Event, error) {
@@ -74,47 +63,23 @@ func (c *revokeCommand) event(stdin io.Reader, now time.Time) (storage.Event, er
 	case c.Token != "":
 		return tokenRevocation(c.Token, stdin, now)
 	case c.Grant != "":
-		return broadRevocation(storage.EventGrantRevoked, c.Grant, now), nil
+		return authserver.BroadRevocation(storage.EventGrantRevoked, c.Grant, now), nil
 	case c.Client != "":
-		return broadRevocation(storage.EventClientRevoked, c.Client, now), nil
+		return authserver.BroadRevocation(storage.EventClientRevoked, c.Client, now), nil
 	case c.User != "":
-		return broadRevocation(storage.EventSubjectRevoked, c.User, now), nil
+		return authserver.BroadRevocation(storage.EventSubjectRevoked, c.User, now), nil
 	case c.All:
-		return broadRevocation(storage.EventAllRevoked, "", now), nil
+		return authserver.BroadRevocation(storage.EventAllRevoked, "", now), nil
 	}
 	return storage.Event{}, usagef("say what to revoke: --token, --grant, --client, --user or --all")
 }
 
-// tokenRevocation does not verify the token: whoever holds the store may
-// revoke by name. It only has to be one that our servers could have issued.
 func tokenRevocation(token string, stdin io.Reader, now time.Time) (storage.Event, error) {
 	token, err := argumentOrStdin(token, stdin)
 	if err != nil {
 		return storage.Event{}, err
 	}
-	jti, expiresAt, err := authserver.TokenID(token)
-	if err != nil {
-		return storage.Event{}, err
-	}
-	if expiresAt.Add(authserver.MaxVerifierSkew).Before(now) {
-		return storage.Event{}, fmt.Errorf("the token expired at %s; there is nothing to revoke", expiresAt.UTC().Format(time.RFC3339))
-	}
-	// A forged expiry must not keep the event for ever.
-	latest := now.Add(authserver.MaxAccessTokenLifetime)
-	if expiresAt.After(latest) {
-		expiresAt = latest
-	}
-	return storage.Event{
-		Kind: storage.EventTokenRevoked, Target: jti, CreatedAt: now, ExpiresAt: expiresAt.Add(authserver.MaxVerifierSkew),
-	}, nil
-}
-
-// broadRevocation revokes all that was issued up to now.
-func broadRevocation(kind storage.EventKind, target string, now time.Time) storage.Event {
-	return storage.Event{
-		Kind: kind, Target: target, IssuedBefore: now, CreatedAt: now,
-		ExpiresAt: now.Add(authserver.MaxAccessTokenLifetime + authserver.MaxVerifierSkew),
-	}
+	return authserver.TokenRevocation(token, now)
 }
 
 // argumentOrStdin reads a secret from stdin when the argument is "-", so that
@@ -133,17 +98,7 @@ func argumentOrStdin(argument string, stdin io.Reader) (string, error) {
 // printRevocation says what was revoked.
 func (p *process) printRevocation(asJSON bool, e storage.Event, done string) error {
 	if asJSON {
-		out := struct {
-			Revoked      string     `json:"revoked"`
-			Target       string     `json:"target,omitempty"`
-			IssuedBefore *time.Time `json:"issued_before,omitempty"`
-			ExpiresAt    time.Time  `json:"expires_at"`
-		}{Revoked: string(e.Kind), Target: e.Target, ExpiresAt: e.ExpiresAt.UTC()}
-		if !e.IssuedBefore.IsZero() {
-			before := e.IssuedBefore.UTC()
-			out.IssuedBefore = &before
-		}
-		return printJSON(p.stdout, out)
+		return printJSON(p.stdout, authserver.NewRevoked(e))
 	}
 	what := map[storage.EventKind]string{
 		storage.EventTokenRevoked:   "token " + e.Target,

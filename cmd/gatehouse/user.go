@@ -153,14 +153,14 @@ func (c *userDisableCommand) set(ctx context.Context, p *process, disabled bool)
 		user.Disabled = disabled
 		var revoked *storage.Event
 		if disabled {
-			event := broadRevocation(storage.EventSubjectRevoked, user.ID, now)
+			event := authserver.BroadRevocation(storage.EventSubjectRevoked, user.ID, now)
 			revoked = &event
 		}
 		if user, err = store.UpdateUser(ctx, user, revoked, now); err != nil {
 			return err
 		}
 		if disabled {
-			if _, err := revokeNow(ctx, store, *revoked); err != nil {
+			if _, err := authserver.Revoke(ctx, store, *revoked); err != nil {
 				return fmt.Errorf("the account is disabled, but enabling it would revive what it had; repeat the command: %w", err)
 			}
 		}
