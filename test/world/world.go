@@ -193,6 +193,7 @@ func (w *World) gate(ctx context.Context, catalog *scopes.Catalog, logger *slog.
 		w.t.Fatal(err)
 	}
 	endpoint := streamable.Handler(notebook, &streamable.Options{HostChecked: true, MaxSessions: 1000})
+	w.Gate.OnRevoked(endpoint.CloseSessions)
 	context.AfterFunc(ctx, func() { endpoint.CloseSessions(nil) })
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", w.Gate.Protect(endpoint))
