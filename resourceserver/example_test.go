@@ -21,6 +21,8 @@ func Example() { //nolint:testableexamples // it serves until it is stopped
 	rs, err := resourceserver.New(context.Background(), resourceserver.Config{
 		Resource: "https://notebook.example/mcp",
 		Issuer:   "https://login.example",
+		// Only this machine may connect otherwise.
+		AllowRemote: true,
 		Introspection: &resourceserver.ClientCredentials{ // for opaque tokens, and to hear of revocations
 			ClientID: "notebook", ClientSecret: os.Getenv("CLIENT_SECRET"),
 		},
@@ -29,8 +31,10 @@ func Example() { //nolint:testableexamples // it serves until it is stopped
 		fmt.Println(err)
 		return
 	}
+	endpoint := streamable.Handler(server, &streamable.Options{HostChecked: true})
+	rs.OnRevoked(endpoint.CloseSessions)
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", rs.Protect(streamable.Handler(server, &streamable.Options{HostChecked: true})))
+	mux.Handle("/mcp", rs.Protect(endpoint))
 	mux.Handle("/.well-known/", rs.Metadata())
 
 	front := &http.Server{Addr: ":8080", Handler: mux, ReadHeaderTimeout: 10 * time.Second}

@@ -69,8 +69,8 @@ Give an MCP client the address %s and sign in as %s with the
 password in that file.
 
 !! NOT FOR PRODUCTION: plain HTTP without TLS, so cookies without Secure; demo clients
-!! with every MCP scope and a demo account, whose secrets anyone who can read
-!! %s has; clients may describe themselves from this machine (metadata documents and
+!! with every MCP scope, a demo account and a token for the admin API, which can revoke
+!! everything; anyone who can read %s has their secrets; clients may describe themselves from this machine (metadata documents and
 !! keys on loopback), register and call a hundred times as often, and come by plain http
 !! from this machine even where https is required; the key that seals private keys lies
 !! beside the data. Only this machine can connect. See gatehouse serve.

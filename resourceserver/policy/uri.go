@@ -28,7 +28,7 @@ const (
 // encoding inside encoding three times.
 func readings(uri string) (all []string, ok bool) {
 	scheme, rest, ok := cutScheme(uri)
-	if !ok || len(uri) > maxURI {
+	if !ok || len(uri) > maxURI || !utf8.ValidString(uri) {
 		return nil, false
 	}
 	authority, path, isHierarchy := cutAuthority(rest)
