@@ -56,7 +56,7 @@ func readRevocation(body []byte, now time.Time) (storage.Event, error) {
 		return storage.Event{}, invalidRequest("The body is not a JSON object.").because(err)
 	}
 	if len(members) != 1 {
-		return storage.Event{}, errOneTarget
+		return storage.Event{}, notOneTarget()
 	}
 	for name, raw := range members {
 		if name == "all" {
@@ -67,7 +67,7 @@ func readRevocation(body []byte, now time.Time) (storage.Event, error) {
 		}
 		var value string
 		if err := json.Unmarshal(raw, &value); err != nil || value == "" || len(value) > maxTokenBytes || !clean(value) {
-			return storage.Event{}, errOneTarget
+			return storage.Event{}, notOneTarget()
 		}
 		switch name {
 		case "token":
@@ -80,10 +80,12 @@ func readRevocation(body []byte, now time.Time) (storage.Event, error) {
 			return BroadRevocation(storage.EventSubjectRevoked, value, now), nil
 		}
 	}
-	return storage.Event{}, errOneTarget
+	return storage.Event{}, notOneTarget()
 }
 
-var errOneTarget = invalidRequest("Send exactly one of token, grant, client and user with a string, or all with true.")
+func notOneTarget() error {
+	return invalidRequest("Send exactly one of token, grant, client and user with a string, or all with true.")
+}
 
 func readTokenRevocation(token string, now time.Time) (storage.Event, error) {
 	event, err := TokenRevocation(token, now)

@@ -238,6 +238,13 @@ func wantNormal(t *testing.T, uri string, all []string) {
 	if err != nil || strings.ContainsAny(normal, "%?#") || decoded != normal {
 		return // not an easy one
 	}
+	// Go drops one empty segment more than RFC 3986 §5.2.4. No rule has any, so
+	// it matters only what is left when all are gone.
+	host, below, _ := strings.Cut(strings.TrimPrefix(normal, u.Scheme+"://"), "/")
+	for strings.Contains(below, "//") || strings.HasPrefix(below, "/") {
+		below = strings.TrimPrefix(strings.ReplaceAll(below, "//", "/"), "/")
+		normal = u.Scheme + "://" + host + "/" + below
+	}
 	if !slices.Contains(all, normal) {
 		t.Fatalf("%q is equivalent to %q, but means %q", uri, normal, all)
 	}

@@ -83,9 +83,8 @@ func mistakes() map[string]mistake {
 				`4:68: trusted_proxies[5]: "192.168.1.0/16" is an address within a network; did you mean "192.168.0.0/16"?`,
 			},
 		},
-		"not YAML":        {"issuer: [\n", []string{"1:9: sequence end token ']' not found"}},
-		"nothing":         {"", []string{"1:1: issuer: is required: the https URL of the authorization server", "1:1: resources: is required: at least one protected resource"}},
-		"second document": {minimal + "---\nissuer: https://x\n", []string{"5:1: only one document is allowed"}},
+		"not YAML": {"issuer: [\n", []string{"1:9: sequence end token ']' not found"}},
+		"nothing":  {"", []string{"1:1: issuer: is required: the https URL of the authorization server", "1:1: resources: is required: at least one protected resource"}},
 		"ranges": {
 			minimal + "tokens:\n  access_token_lifetime: 25h\n  signing_alg: HS256\n  key_rotation: 10m\n  key_overlap: 10m\n",
 			[]string{
