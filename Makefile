@@ -75,6 +75,7 @@ integration: need-cgo need-postgres ## Tests that use Postgres: storage suite, b
 
 .PHONY: e2e
 e2e: need-postgres $(call node,e2e) ## The binary as a stranger would use it, and the clients of others
+	@.ci/need curl:curl
 	go test -count=1 -timeout 15m -run '^(TestScript|TestDemo)' -v ./cmd/gatehouse
 	$(if $(call holds,e2e),$(call go-test,e2e,$(PGRUN),15m))
 
@@ -108,6 +109,10 @@ fuzz: ## Every fuzz target for FUZZTIME (30s)
 .PHONY: fault
 fault: need-postgres ## Servers and databases that fail at the wrong moment
 	$(call go-test,fault,,30m)
+
+.PHONY: pentest
+pentest: build ## Attack a running pair, with scanners and by hand; new findings fail
+	@test/pentest/run bin/gatehouse
 
 ##@ Keep house
 

@@ -30,6 +30,9 @@ func (s *Server) edge(at route, serve endpointFunc) http.Handler {
 		r.Body = boundBody(w, r, at.maxBody)
 		answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		setHeaders(answer.Header(), entry.requestID)
+		if strings.HasPrefix(s.cfg.Issuer, "https://") {
+			answer.Header().Set("Strict-Transport-Security", "max-age=31536000") // RFC 6797; not over plain http (§7.2)
+		}
 		if at.crossOrigin {
 			allowAnyOrigin(answer.Header())
 		}

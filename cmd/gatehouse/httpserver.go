@@ -54,7 +54,7 @@ func (s httpServer) serve(ctx context.Context, log *slog.Logger) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           closeAfterChunks(s.handler),
 		TLSConfig:         s.tls,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -83,6 +83,19 @@ func (s httpServer) serve(ctx context.Context, log *slog.Logger) error {
 		return server.Close()
 	}
 	return nil
+}
+
+// closeAfterChunks closes the connection after a request in chunks. If it has a
+// Content-Length too, then what follows it may be part of it in the eyes of a
+// proxy, and the connection must be closed (RFC 9112 §6.1); net/http does not
+// tell, and goes on.
+func closeAfterChunks(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // closeAll closes listeners that will not be served.

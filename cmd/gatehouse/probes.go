@@ -46,12 +46,11 @@ func (r *pair) serveApart(ctx context.Context, address string, exact map[string]
 
 // metricsOf exposes what a registry has.
 func metricsOf(registry *prometheus.Registry) http.Handler {
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return readOnly(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 }
 
-// probe answers whether check finds nothing wrong; what is wrong goes to the
-// log of whoever checks, not to the caller.
-func probe(status string, check func(context.Context) error) http.Handler {
+// readOnly lets nothing but GET and HEAD through.
+func readOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -59,12 +58,20 @@ func probe(status string, check func(context.Context) error) http.Handler {
 			http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
 			return
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// probe answers whether check finds nothing wrong; what is wrong goes to the
+// log of whoever checks, not to the caller.
+func probe(status string, check func(context.Context) error) http.Handler {
+	return readOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if check(r.Context()) != nil {
 			writeStatus(w, http.StatusServiceUnavailable, "not ready")
 			return
 		}
 		writeStatus(w, http.StatusOK, status)
-	})
+	}))
 }
 
 func writeStatus(w http.ResponseWriter, code int, status string) {
@@ -83,6 +90,9 @@ func plain(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
