@@ -50,10 +50,9 @@ func readings(uri string) (all []string, ok bool) {
 		return nil, false
 	}
 	all = appendNew(all, open(scheme, opened))
-	if authority != "" && strings.HasPrefix(path, "/") {
-		// Some handlers take the host for a directory, some do not.
+	if isHierarchy && strings.HasPrefix(path, "/") {
 		opened, _ = decode(path)
-		all = appendNew(all, openAt(scheme, authority, opened))
+		all = appendNew(all, openAt(scheme, authority, opened)...)
 	}
 	return all, true
 }
@@ -74,13 +73,16 @@ func normalise(scheme, authority, path string, isHierarchy bool) string {
 	return scheme + ":" + path + normalEncoding(tail)
 }
 
-// openAt returns the URI of what a handler would open that keeps the authority
-// apart from the path; one of files ignores it.
-func openAt(scheme, authority, path string) string {
+// openAt returns the URIs of what handlers would open that keep the authority
+// apart from the path; those of files ignore it. Some resolve dot segments
+// before they drop empty ones (RFC 3986 §5.2.4), some after.
+func openAt(scheme, authority, path string) []string {
 	if scheme == "file" {
-		return open(scheme, path)
+		authority = ""
 	}
-	return scheme + "://" + authority + "/" + cleanPath(strings.ReplaceAll(path, `\`, "/"), true)
+	path = strings.ReplaceAll(path, `\`, "/")
+	base := scheme + "://" + authority + "/"
+	return []string{base + cleanPath(path, true), base + cleanPath("/"+cleanPath(path, false), true)}
 }
 
 // open returns the URI of what a handler would open that takes all of rest
@@ -244,9 +246,11 @@ func cutTail(path string) (before, tail string) {
 	return path, ""
 }
 
-func appendNew(all []string, s string) []string {
-	if slices.Contains(all, s) {
-		return all
+func appendNew(all []string, more ...string) []string {
+	for _, s := range more {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
 	}
-	return append(all, s)
+	return all
 }

@@ -255,7 +255,7 @@ func opening(uri string) []string {
 	_, rest, _ := strings.Cut(uri, ":")
 	places := []string{rest, strings.TrimPrefix(rest, "//"), strings.TrimPrefix(rest, "//localhost")}
 	if u, err := url.Parse(uri); err == nil {
-		places = append(places, u.Path, u.Opaque)
+		places = append(places, u.Path, u.Opaque, u.ResolveReference(&url.URL{Path: u.Path}).Path)
 	}
 	for range 2 {
 		for _, place := range places {
