@@ -43,7 +43,7 @@ func Direct() map[string]Dependency {
 		"golang.org/x/crypto":                    {"argon2id for passwords", []string{"authserver"}},
 		"golang.org/x/oauth2":                    {"the token of the MCP client that gatehouse call is; an independent client in tests", []string{"authserver", "cmd"}},
 		"golang.org/x/sync":                      {"one flight for callers who ask the same", append(servers, "storage/postgres", "storage/sqlite")},
-		"golang.org/x/time":                      {"limits how often an unknown key is looked for", servers},
+		"golang.org/x/time":                      {"limits how often anybody may ask, and how often an unknown key is looked for", servers},
 		"modernc.org/sqlite":                     {"the embedded store, without C", []string{"storage/sqlite"}},
 	}
 }
