@@ -74,15 +74,18 @@ func normalise(scheme, authority, path string, isHierarchy bool) string {
 }
 
 // openAt returns the URIs of what handlers would open that keep the authority
-// apart from the path; those of files ignore it. Some resolve dot segments
-// before they drop empty ones (RFC 3986 §5.2.4), some after.
-func openAt(scheme, authority, path string) []string {
+// apart from the path; those of files ignore it. To some a backslash is a
+// slash. Some resolve dot segments before they drop empty ones (RFC 3986
+// §5.2.4), some after.
+func openAt(scheme, authority, path string) (all []string) {
 	if scheme == "file" {
 		authority = ""
 	}
-	path = strings.ReplaceAll(path, `\`, "/")
 	base := scheme + "://" + authority + "/"
-	return []string{base + cleanPath(path, true), base + cleanPath("/"+cleanPath(path, false), true)}
+	for _, path := range []string{path, strings.ReplaceAll(path, `\`, "/")} {
+		all = append(all, base+cleanPath(path, true), base+cleanPath("/"+cleanPath(path, false), true))
+	}
+	return all
 }
 
 // open returns the URI of what a handler would open that takes all of rest
