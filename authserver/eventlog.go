@@ -40,7 +40,7 @@ func (e revocation) concerns(c *client) bool {
 const (
 	// pollInterval bounds how long an event of another replica can go
 	// unnoticed when its notification is lost.
-	pollInterval = 400 * time.Millisecond
+	pollInterval = 250 * time.Millisecond
 	pollTimeout  = 3 * time.Second
 	eventPage    = 1000
 )
