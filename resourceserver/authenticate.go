@@ -12,29 +12,36 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
-// authenticate finds the verified token of the request. What a 401 asks for is
-// what the operation needs.
-func (s *Server) authenticate(x *exchange, r *http.Request) *Refusal {
+// identify finds the verified token of the request and counts the request for
+// its principal.
+func (s *Server) identify(x *exchange, r *http.Request) *Refusal {
 	token, err := bearerToken(r.Header, s.cfg.AuthHeaderName)
 	switch {
 	case errors.Is(err, errNoToken):
-		return missingToken(s.wanted(x.ops))
+		return missingToken()
 	case err != nil:
 		return malformedCredentials(s.cfg.AuthHeaderName)
 	}
-	if x.token, err = s.verifier.verify(r.Context(), token); err == nil {
-		return nil
-	}
-	refusal, ok := errors.AsType[*Refusal](err)
-	if !ok {
+	if x.token, err = s.verifier.verify(r.Context(), token); err != nil {
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			return refusal
+		}
 		return unavailable(err)
 	}
+	if wait := s.edge.perPrincipal.charge(x.token.info.UserID, x.began); wait > 0 {
+		return rateLimited(wait)
+	}
+	return nil
+}
+
+// asking makes a 401 ask for what the operations need, unless it says itself.
+func (s *Server) asking(refusal *Refusal, ops []policy.Operation) *Refusal {
 	if refusal.Status != http.StatusUnauthorized || len(refusal.Scope) > 0 {
 		return refusal
 	}
-	asking := *refusal
-	asking.Scope = s.wanted(x.ops)
-	return &asking
+	own := *refusal // requests with the same token may have got the same one
+	own.Scope = s.wanted(ops)
+	return &own
 }
 
 // permits reports whether the token's scopes, with all that they imply, cover

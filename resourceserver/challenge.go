@@ -66,9 +66,9 @@ func (r *Refusal) label() string {
 	return r.Code
 }
 
-func missingToken(scope scopes.Set) *Refusal {
+func missingToken() *Refusal {
 	return &Refusal{Status: http.StatusUnauthorized, Code: CodeInvalidToken, Description: "An access token is required.",
-		Scope: scope, challenge: true, anonymous: true, reason: "missing_token", cause: errNoToken}
+		challenge: true, anonymous: true, reason: "missing_token", cause: errNoToken}
 }
 
 func malformedCredentials(header string) *Refusal {

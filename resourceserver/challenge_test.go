@@ -70,6 +70,8 @@ func FuzzChallenge(f *testing.F) {
 func TestChallenge_RFC6750_3_Table(t *testing.T) {
 	t.Parallel()
 	needed := scopes.Of("mcp:tools")
+	asking := missingToken()
+	asking.Scope = needed
 	for _, c := range []struct {
 		refusal   *Refusal
 		status    int
@@ -77,8 +79,8 @@ func TestChallenge_RFC6750_3_Table(t *testing.T) {
 		retry     string
 		message   string
 	}{
-		{missingToken(needed), 401, `Bearer scope="mcp:tools", resource_metadata="M"`, "", "invalid_token: "},
-		{missingToken(nil), 401, `Bearer resource_metadata="M"`, "", "invalid_token: "},
+		{asking, 401, `Bearer scope="mcp:tools", resource_metadata="M"`, "", "invalid_token: "},
+		{missingToken(), 401, `Bearer resource_metadata="M"`, "", "invalid_token: "},
 		{invalidToken(errExpired), 401, `Bearer error="invalid_token", error_description="The access token is not valid here.", resource_metadata="M"`, "", "invalid_token: "},
 		{insufficientScope(needed), 403, `Bearer error="insufficient_scope", error_description="The operation needs a token with the scopes mcp:tools.", scope="mcp:tools", resource_metadata="M"`, "", "insufficient_scope: "},
 		{malformedCredentials("Authorization"), 400, `Bearer error="invalid_request", error_description="The Authorization header must be exactly one bearer token.", resource_metadata="M"`, "", "invalid_request: "},

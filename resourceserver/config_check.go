@@ -80,8 +80,8 @@ func (c Config) check() error {
 	if err := checkStaticTokens(c.StaticTokens); err != nil {
 		return err
 	}
-	if err := checkAuthHeader(c.AuthHeaderName); err != nil {
-		return err
+	if err := CheckAuthHeaderName(c.AuthHeaderName); err != nil {
+		return fmt.Errorf("auth header name: %w", err)
 	}
 	for _, alg := range c.Algorithms {
 		if !slices.Contains(asymmetric(), jose.SignatureAlgorithm(alg)) {

@@ -51,22 +51,22 @@ func bearerToken(h http.Header, name string) (string, error) {
 	return token, nil
 }
 
-// checkAuthHeader refuses names that are none, and headers that mean something
-// else to clients, proxies or the protocol.
-func checkAuthHeader(name string) error {
+// CheckAuthHeaderName refuses, as [Config].AuthHeaderName, names that are none,
+// and headers that mean something else to clients, proxies or the protocol.
+func CheckAuthHeaderName(name string) error {
 	lower := strings.ToLower(name)
 	if !isToken(lower) {
-		return fmt.Errorf("auth header name %q is not a header name of letters, digits, - and _", name)
+		return fmt.Errorf("%q is not the name of a header", name)
 	}
 	taken := func(prefix string) bool { return strings.HasPrefix(lower, prefix) }
 	switch lower {
 	case "host", "cookie", "set-cookie", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect",
 		"origin", "referer", "date", "range", "via", "forwarded", "user-agent", "cache-control", "pragma", "last-event-id",
 		"dpop", "x-request-id", "x-real-ip", "www-authenticate", "http2-settings", "vary", "location", "retry-after":
-		return fmt.Errorf("auth header name %q: the header means something else", name)
+		return fmt.Errorf("%s means something else already", http.CanonicalHeaderKey(name))
 	}
 	if slices.ContainsFunc([]string{"content-", "accept", "proxy-", "sec-", "if-", "access-control-", "x-forwarded-", "mcp-"}, taken) {
-		return fmt.Errorf("auth header name %q: the header means something else", name)
+		return fmt.Errorf("%s means something else already", http.CanonicalHeaderKey(name))
 	}
 	return nil
 }

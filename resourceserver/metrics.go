@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
 )
 
 // metrics are registered as one collector: all of them or none. Labels are
@@ -34,6 +36,9 @@ func newMetrics(f *feed, clock func() time.Time) *metrics {
 			Name: "mcp_token_cache_hits_total", Help: "Tokens that did not have to be verified again.",
 		}),
 	}
+	// An alert asks for the increase of this one: the first event must not be
+	// what makes it exist.
+	m.failures.WithLabelValues(CodeInsufficientScope, policy.FamilyAdmin)
 	if f != nil {
 		m.lag = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "mcp_revocation_feed_lag_seconds", Help: "Time since all revocations of the issuer were known.",

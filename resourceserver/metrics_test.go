@@ -104,3 +104,13 @@ func TestSeed_S28_RulesOfTheNetworkAreReasons(t *testing.T) {
 		}
 	}
 }
+
+// increase() does not see the event that makes a series exist.
+func TestSeed_S28_RefusalsOfAdminAreCountedFromTheStart(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	newGate(t, func(c *Config) { c.Metrics = registry })
+	if n := metric(t, registry, "mcp_auth_failure_total", "method=admin reason=insufficient_scope"); n != 0 { // -1: there is none
+		t.Error(n)
+	}
+}

@@ -3,12 +3,9 @@ package resourceserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"maps"
-	"mime"
 	"net/http"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/resourceserver/policy"
 )
@@ -57,6 +54,7 @@ func (s *Server) handle(inside func(*exchange, *http.Request) *Refusal) http.Han
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := begin(w, s.edge.headers)
 		defer s.finish(x, r)
+		r = x.hurry(r)
 		refusal := s.edge.admit(x, r)
 		if refusal == nil {
 			refusal = inside(x, r)
@@ -78,19 +76,21 @@ func (s *Server) enter(x *exchange, r *http.Request) (done bool, refusal *Refusa
 }
 
 // serve takes a request through every check that begins with its token and
-// passes it to next, or returns why not.
+// passes it to next, or returns why not. The token comes first: of whoever has
+// none, only the beginning of the body is looked at.
 func (s *Server) serve(x *exchange, r *http.Request, next http.Handler) *Refusal {
-	body, refusal := s.readBody(x, r)
+	refusal, keep := s.identify(x, r), s.cfg.MaxBodyBytes
 	if refusal != nil {
-		return refusal
+		keep = min(keep, maxJudged)
+	}
+	body, unread := s.readBody(x, r, keep)
+	if unread != nil {
+		return unread
 	}
 	ops, unreadable := policy.Read(r.Header, r.Method, body)
 	x.ops = ops
-	if refusal := s.authenticate(x, r); refusal != nil {
-		return refusal
-	}
-	if wait := s.edge.perPrincipal.charge(x.token.info.UserID, x.began); wait > 0 {
-		return rateLimited(wait)
+	if refusal != nil {
+		return s.asking(refusal, ops)
 	}
 	if r.Method == http.MethodPost && !isJSON(r.Header["Content-Type"]) {
 		return notJSON()
@@ -102,62 +102,6 @@ func (s *Server) serve(x *exchange, r *http.Request, next http.Handler) *Refusal
 		return insufficientScope(s.needed(ops))
 	}
 	return s.pass(x, r, body, next)
-}
-
-// isJSON reports whether the Content-Type is JSON, with whatever parameters,
-// or left to the handler.
-func isJSON(contentType []string) bool {
-	if len(contentType) != 1 {
-		return len(contentType) == 0
-	}
-	if contentType[0] == "application/json" {
-		return true
-	}
-	name, _, err := mime.ParseMediaType(contentType[0])
-	return err == nil && name == "application/json"
-}
-
-// Bounds of reading a body: how long a client may take to send it, and how
-// much is read of one that nobody will look at.
-const (
-	bodyTimeout = 30 * time.Second
-	maxDrained  = 256 << 10
-)
-
-// receive copies the body to w, in bounded time and space.
-func (x *exchange) receive(w io.Writer, r *http.Request, limit int64) error {
-	x.received = true
-	// A writer without deadlines (a test's) has no connection to protect.
-	deadline := http.NewResponseController(x.ResponseWriter)
-	_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
-	defer func() { _ = deadline.SetReadDeadline(time.Time{}) }()
-	_, err := io.Copy(w, http.MaxBytesReader(x.ResponseWriter, r.Body, limit))
-	return err
-}
-
-// drain reads a body that was not looked at before a refusal: proxies lose
-// answers that overtake a request.
-func (x *exchange) drain(r *http.Request) {
-	if !x.received && r.Body != nil && r.ContentLength != 0 {
-		_ = x.receive(io.Discard, r, maxDrained) // whatever comes of it, the answer is the same
-	}
-}
-
-// readBody reads the whole body.
-func (s *Server) readBody(x *exchange, r *http.Request) ([]byte, *Refusal) {
-	if r.Body == nil || r.ContentLength == 0 {
-		return nil, nil
-	}
-	size := min(max(r.ContentLength, 0), 64<<10) // what is announced is not yet there
-	buffer := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	err := x.receive(buffer, r, s.cfg.MaxBodyBytes)
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, bodyTooLarge()
-	}
-	if err != nil {
-		return nil, bodyUnreadable(err)
-	}
-	return buffer.Bytes(), nil
 }
 
 // pass hands the request to next for as long as its token is valid.

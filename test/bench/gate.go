@@ -49,7 +49,8 @@ func (s *stage) protect(ctx context.Context, guarded, bare net.Listener) (err er
 		Resource: s.resource, Issuer: s.issuer, Scopes: catalog, Policy: rules,
 		Introspection: &resourceserver.ClientCredentials{ClientID: ownClient, ClientSecret: s.secrets[ownClient]},
 		Logger:        productionLog("resourceserver"), SecurityLog: productionLog("resourceserver").With("log", "security"),
-		Metrics: prometheus.NewRegistry(),
+		Metrics:    prometheus.NewRegistry(),
+		RateLimits: resourceserver.RateLimits{PerAddress: -1, PerPrincipal: -1}, // all of the load has one address
 	})
 	if err != nil {
 		return err

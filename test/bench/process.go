@@ -76,6 +76,7 @@ resource_server:
   audience: %[5]s
   listen: %[2]s
   notes: %[4]s/notes.json
+  rate_limits: {per_address: -1, per_principal: -1}
   introspection:
     client_id: %[6]s
     client_secret_env: BENCH_SECRET

@@ -3,11 +3,11 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/resourceserver"
 	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
@@ -22,13 +22,7 @@ const MinStaticToken = 32
 func (r ResourceServer) checkAuthentication(c *checker, s Settings) {
 	const here = "resource_server."
 	r.checkExemptPaths(c, s)
-	switch {
-	case !isToken(r.AuthHeaderName):
-		c.fail(here+"auth_header_name", "%q is not the name of a header", r.AuthHeaderName)
-	case slices.ContainsFunc(takenHeaders(), func(taken string) bool { return strings.EqualFold(taken, r.AuthHeaderName) }) ||
-		strings.HasPrefix(strings.ToLower(r.AuthHeaderName), "mcp-"):
-		c.fail(here+"auth_header_name", "%s means something else already", http.CanonicalHeaderKey(r.AuthHeaderName))
-	}
+	c.require(resourceserver.CheckAuthHeaderName(r.AuthHeaderName), here+"auth_header_name")
 	if r.AuthToken != "" {
 		c.require(CheckStaticToken(r.AuthToken), here+"auth_token")
 		r.checkTokenScopes(c, s, here+"auth_token_scopes", r.AuthTokenScopes)
@@ -95,15 +89,6 @@ func distinct(s string) int {
 		seen[c] = true
 	}
 	return len(seen)
-}
-
-// takenHeaders have a meaning of their own in requests.
-func takenHeaders() []string {
-	return []string{
-		"Accept", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "DPoP", "Expect", "Forwarded", "Host",
-		"Keep-Alive", "Last-Event-ID", "Origin", "Proxy-Authorization", "Referer", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent",
-		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id",
-	}
 }
 
 func validName(name string) bool {

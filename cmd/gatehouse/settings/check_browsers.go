@@ -30,6 +30,11 @@ func (r ResourceServer) checkBrowsers(c *checker) {
 			c.fail(fmt.Sprintf("%scors_headers[%d]", here, i), "%q is not the name of a header", name)
 		}
 	}
+	for key, list := range map[string][]string{"cors_origins": r.CORSOrigins, "cors_headers": r.CORSHeaders} {
+		if !r.CORSEnabled && len(list) > 0 {
+			c.fail(here+key, "is for nothing, because cors_enabled is false")
+		}
+	}
 	c.between(here+"cors_max_age", r.CORSMaxAge, 0, 24*time.Hour)
 	seen := map[string]bool{}
 	for name, value := range r.SecurityHeaders {

@@ -123,7 +123,7 @@ func (r ResourceServer) checkExemptPaths(c *checker, s Settings) {
 			c.fail(key, "%q is not a path such as /health: it begins with a slash and stands for itself alone", exempt)
 		case path.Clean(exempt) != exempt:
 			c.fail(key, "%q is not a clean path; did you mean %q?", exempt, path.Clean(exempt))
-		case exempt == s.resourcePath():
+		case strings.EqualFold(exempt, strings.TrimSuffix(s.resourcePath(), "/")), exempt == s.resourcePath():
 			c.fail(key, "%q is the resource itself, which always needs a token", exempt)
 		case strings.HasPrefix(exempt, "/.well-known/"):
 			c.fail(key, "%q is never asked for a token; leave it out", exempt)
