@@ -90,10 +90,10 @@ func TestSeed_S29_ManyRunningStreams(t *testing.T) {
 	streams := map[bool][]context.Context{}
 	for i := range 1000 {
 		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
+		t.Cleanup(cancel)
 		token := &verified{AccessToken: AccessToken{ClientID: []string{"revoked", "good"}[i%2]}}
 		streams[i%2 == 0] = append(streams[i%2 == 0], ctx)
-		defer all.end(all.begin(token, cancel))
+		all.begin(token, cancel)
 	}
 	if requests, sessions := all.cancelRevoked(revoked); requests != 500 || sessions != 0 {
 		t.Errorf("%d requests and %d sessions ended", requests, sessions)

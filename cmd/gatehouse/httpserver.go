@@ -61,6 +61,8 @@ func (s httpServer) serve(ctx context.Context, log *slog.Logger) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.With("server", s.name).Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
+
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" keeps the rules like any other request
 	}
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
