@@ -197,9 +197,9 @@ type Grants interface {
 	// and that is in force or revoked by its user only, which RestoreGrant
 	// then takes back no more: by its kind the grant, those of the client, of
 	// the subject or all, made until IssuedBefore; codes of theirs that are not
-	// redeemed yet come to nothing. It appends revoked, in the same statement
-	// and also when there is no such grant. A revocation of one token revokes
-	// no grant.
+	// redeemed yet come to nothing, and so does what devices were allowed and
+	// have not collected. It appends revoked, in the same transaction and also
+	// when there is no such grant. A revocation of one token revokes no grant.
 	RevokeGrants(ctx context.Context, revoked Event, now time.Time) error
 
 	// RestoreGrant takes back a revocation by the user (reason user) that is

@@ -80,28 +80,34 @@ func (s *Store) RevokeGrant(ctx context.Context, id, userID, reason string, revo
 }
 
 // RevokeGrants implements [storage.Grants]. Codes are grants that were not made
-// yet.
+// yet. What devices were allowed goes first: a device that collects it at this
+// moment is waited for, so that the second statement sees its grant.
 func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now time.Time) error {
-	covered, broad := map[storage.EventKind]string{
-		storage.EventGrantRevoked: "grant_id = $2", storage.EventClientRevoked: "client_id = $2",
-		storage.EventSubjectRevoked: "user_id = $2", storage.EventAllRevoked: "$2 = ''",
+	column, broad := map[storage.EventKind]string{
+		storage.EventGrantRevoked: "grant_id", storage.EventClientRevoked: "client_id",
+		storage.EventSubjectRevoked: "user_id", storage.EventAllRevoked: "''", // as is the target
 	}[revoked.Kind]
 	if !broad {
-		covered = "false"
+		column = "NULL"
 	}
-	sql := `
+	devices := `
+		DELETE FROM device_authorization
+		WHERE ` + column + ` = $1 AND approved AND spent_at IS NULL`
+	grants := `
 		WITH revoked AS (
 			UPDATE token_grant SET
 				revoked_at    = CASE WHEN created_at IS NOT NULL THEN $7::timestamptz END,
 				revoke_reason = CASE WHEN created_at IS NOT NULL THEN 'operator' END,
 				expires_at    = CASE WHEN created_at IS NOT NULL THEN expires_at ELSE least(expires_at, $7) END
-			WHERE ` + covered + ` AND (revoked_at IS NULL OR revoke_reason = 'user') AND (created_at IS NULL OR created_at <= $4)
+			WHERE ` + column + ` = $2 AND (revoked_at IS NULL OR revoke_reason = 'user') AND (created_at IS NULL OR created_at <= $4)
 		)
 		INSERT INTO event (kind, target, audience, issued_before, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6)`
 	return s.do(ctx, "revoke grants", func(ctx context.Context) error {
-		_, err := s.pool.Exec(ctx, sql, append(eventArgs(revoked), now)...)
-		return err
+		both := &pgx.Batch{} // one transaction
+		both.Queue(devices, revoked.Target)
+		both.Queue(grants, append(eventArgs(revoked), now)...)
+		return s.pool.SendBatch(ctx, both).Close()
 	}, revoked.ExpiresAt)
 }
 

@@ -137,8 +137,10 @@ func (s *Store) RevokeGrants(ctx context.Context, revoked storage.Event, now tim
 			if err != nil {
 				return err
 			}
-			if _, err = tx.ExecContext(ctx, `DELETE FROM authorization_code WHERE `+covered+` AND spent_at IS NULL`, revoked.Target); err != nil { //nolint:gosec // same
-				return err
+			for _, waiting := range [...]string{"authorization_code WHERE ", "device_authorization WHERE approved AND "} {
+				if _, err = tx.ExecContext(ctx, `DELETE FROM `+waiting+covered+` AND spent_at IS NULL`, revoked.Target); err != nil { //nolint:gosec // same
+					return err
+				}
 			}
 		}
 		return appendEvent(ctx, tx, revoked)

@@ -19,6 +19,8 @@ func revokeTests() []test {
 		{"RevokeGrant_MakesADisconnectionFinal", revokeGrantDisconnected},
 		{"RevokeGrants_RevokesWhatTheEventCovers", revokeGrants},
 		{"RevokeGrants_MakesADisconnectionFinal", revokeGrantsDisconnected},
+		{"RevokeGrants_EndsWhatDevicesHaveYetToCollect", revokeGrantsDevices},
+		{"Race_RevokeGrants_AgainstADevice", raceRevokeDevice},
 		{"RestoreGrant_TakesBackARevocationByTheUser", restoreGrant},
 		{"RestoreGrant_NotOlderThanSince", restoreGrantSince},
 		{"RestoreGrant_ErrNotFound", restoreGrantNotFound},

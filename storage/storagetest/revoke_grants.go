@@ -129,3 +129,49 @@ func raceRestoreGrant(t *testing.T, db *database) {
 		wantEqual(t, g.RevokeReason, "operator")
 	}
 }
+
+// revokeGrantsDevices: what a person has allowed a device is as good as a grant.
+func revokeGrantsDevices(t *testing.T, db *database) {
+	settle(t, db)
+	for kind, target := range map[storage.EventKind]string{
+		storage.EventGrantRevoked: string(storage.EventGrantRevoked), storage.EventClientRevoked: "c1", storage.EventSubjectRevoked: "u1", storage.EventAllRevoked: "",
+	} {
+		name, waiting := string(kind), "waiting for "+string(kind)
+		startDevice(t, db, device(name), device(waiting))
+		decide(t, db, approval(name))
+		must(t, db.RevokeGrants(db.ctx, broadly(storage.EventTokenRevoked, name, now()), now()))
+		must(t, db.RevokeGrants(db.ctx, broadly(kind, "another", now()), now()))
+		must(t, db.RevokeGrants(db.ctx, broadly(kind, target, now()), now()))
+		_, _, err := db.PollDevice(db.ctx, poll(name, time.Minute))
+		wantErr(t, err, storage.ErrNotFound)
+		wantDevice(t, db, device(waiting)) // nobody has allowed anything yet
+	}
+}
+
+// raceRevokeDevice has devices collect what they were allowed while everything
+// is revoked: none has a grant in force at the end.
+func raceRevokeDevice(t *testing.T, db *database) {
+	store := either(t, db)
+	settle(t, db)
+	id := func(i int) string { return fmt.Sprint("d", i) }
+	for i := range racers {
+		startDevice(t, db, device(id(i)))
+		decide(t, db, approval(id(i)))
+	}
+	errs := race(racers, func(i int) error {
+		if i == racers/2 {
+			return store(i).RevokeGrants(db.ctx, broadly(storage.EventAllRevoked, "", later()), later())
+		}
+		_, _, err := store(i).PollDevice(db.ctx, poll(id(i), time.Minute))
+		if errors.Is(err, storage.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	for i, err := range errs {
+		must(t, err)
+		if g, err := db.Grant(db.ctx, id(i)); !errors.Is(err, storage.ErrNotFound) && (err != nil || g.RevokeReason != "operator") {
+			t.Fatalf("grant %q: %q %v", id(i), g.RevokeReason, err)
+		}
+	}
+}
