@@ -107,8 +107,15 @@ func (s *Server) administrator(r *http.Request, entry *logEntry) error {
 	if _, err := s.adminToken(r, presented, entry); err != nil {
 		return err
 	}
-	_, err = s.clients.get(r.Context(), token.clientID)
-	return s.gone(err)
+	c, err := s.clients.get(r.Context(), token.clientID)
+	if err != nil {
+		return s.gone(err)
+	}
+	// What an operator has taken from a client it has lost, whatever its token says.
+	if !c.may(grantClientCredentials) || !c.scopes.Has(AdminScope) || !c.mayUse(s.admin) {
+		return s.insufficientScope(AdminScope)
+	}
+	return nil
 }
 
 // adminToken returns the token if it is in force and for the admin API.

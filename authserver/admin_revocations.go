@@ -30,6 +30,11 @@ func (s *Server) adminRevoke(w http.ResponseWriter, r *http.Request, entry *logE
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), adminPatience)
 	defer cancel()
+	if event.Kind == storage.EventSubjectRevoked {
+		if event.Target, err = Sub(ctx, s.cfg.Store, event.Target); err != nil {
+			return err
+		}
+	}
 	known, err := Known(ctx, s.cfg.Store, event)
 	if err != nil {
 		return err

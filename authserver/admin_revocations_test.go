@@ -78,12 +78,12 @@ func revocationsCounted(t *testing.T, registry *prometheus.Registry, kind string
 // A person's revocation ends browser sessions and grants with the tokens.
 func TestSeed_S29_SessionsAndGrantsEnd(t *testing.T) {
 	t.Parallel()
-	for body, both := range map[string]bool{`{"user":"ada"}`: false, `{"all":true}`: true} {
+	for body, both := range map[string]bool{`{"user":"ada"}`: false, `{"user":"Ada@example.com"}`: false, `{"all":true}`: true} {
 		w := newWorld(t)
 		now := time.Now()
 		for _, who := range []string{"ada", "bob"} {
 			hash := sha256.Sum256([]byte(who))
-			if err := w.store.CreateUser(t.Context(), storage.User{ID: who, Username: who, CreatedAt: now, UpdatedAt: now}, storage.Identity{}); err != nil {
+			if err := w.store.CreateUser(t.Context(), storage.User{ID: who, Username: who + "@example.com", CreatedAt: now, UpdatedAt: now}, storage.Identity{}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.store.SignIn(t.Context(), storage.Session{
@@ -122,6 +122,24 @@ func connect(t *testing.T, store storage.Store, who string, now time.Time) {
 	}
 	if _, _, err := store.RedeemCode(t.Context(), storage.Redemption{CodeHash: hash, ClientID: "app", Secret: hash, GrantExpiresAt: end, Now: now}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a person has allowed a device is over before the device has collected it.
+func TestSeed_S29_DevicesCollectNothing(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"user":"ada"}`, `{"client":"tv"}`, `{"all":true}`} {
+		w := newWorld(t)
+		w.app("tv", onDevices)
+		ada := w.as("ada")
+		begun := w.device("tv")
+		if done := ada.decide(ada.enter(begun.str("user_code")), "allow"); done.Code != http.StatusOK {
+			t.Fatalf("decision: %d %s", done.Code, done.Body)
+		}
+		if a := w.admin(http.MethodPost, pathRevocations, w.adminToken(), body); a.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", body, a.Code, a.Body)
+		}
+		w.polls(begun.str("device_code"), "invalid_grant")
 	}
 }
 

@@ -168,6 +168,34 @@ func TestAdmin_DeletedOrRevokedAdministratorIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// What an operator has taken from a client is gone at once, not when its token
+// expires.
+func TestAdmin_NarrowedAdministratorIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, narrow := range map[string]func(*storage.Client){
+		"scope":    func(c *storage.Client) { c.Scopes = []string{"mcp:read"} },
+		"resource": func(c *storage.Client) { c.Resources = []string{notesURL} },
+		"grant":    func(c *storage.Client) { c.GrantTypes = []string{"authorization_code"} },
+	} {
+		w := newWorld(t)
+		token := w.adminToken()
+		if a := w.admin(http.MethodPost, pathRevocations, token, `{"user":"nobody"}`); a.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", name, a.Code, a.Body)
+		}
+		c, err := w.store.Client(t.Context(), "admin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		narrow(&c)
+		if _, err := w.store.UpdateClient(t.Context(), c, time.Now()); err != nil { // as another replica would
+			t.Fatal(err)
+		}
+		if a := w.admin(http.MethodPost, pathRevocations, token, `{"user":"nobody"}`); a.Code != http.StatusForbidden || a.str("error") != "insufficient_scope" {
+			t.Errorf("%s: %d %s", name, a.Code, a.Body)
+		}
+	}
+}
+
 // The description has every address of the API and none besides.
 func TestAdmin_OpenAPI(t *testing.T) {
 	t.Parallel()

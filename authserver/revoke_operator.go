@@ -58,16 +58,37 @@ type RevocationStore interface {
 // learns of it within a second. With grants go their refresh tokens, so that
 // nobody gets new tokens without asking a person again. Of a person, or of
 // everybody, it first ends the browser sessions, because a stolen cookie would
-// consent again; the event, which it returns, then covers what they consented to
-// until that moment. After an error it may be half done and is to be repeated.
+// consent again. The event, which it returns, covers what was issued until that
+// moment. After an error it may be half done and is to be repeated.
 func Revoke(ctx context.Context, store RevocationStore, event storage.Event) (storage.Event, error) {
 	if event.Kind == storage.EventSubjectRevoked || event.Kind == storage.EventAllRevoked {
 		if err := store.DeleteSessions(ctx, event.Target, [32]byte{}); err != nil {
 			return event, err
 		}
+	}
+	if event.Kind != storage.EventTokenRevoked {
 		event = BroadRevocation(event.Kind, event.Target, time.Now())
 	}
 	return event, store.RevokeGrants(ctx, event, event.CreatedAt)
+}
+
+// Sub returns the subject of what an operator names to revoke a person: a sub,
+// or a username if no person has such a sub. What is neither stays as it is: a
+// client that acts for itself, or a person who is gone.
+func Sub(ctx context.Context, store storage.Users, named string) (string, error) {
+	_, err := store.User(ctx, named)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return named, err
+	}
+	username, err := CanonicalUsername(named)
+	if err != nil {
+		return named, nil //nolint:nilerr // it is no username
+	}
+	user, err := store.UserByUsername(ctx, username)
+	if errors.Is(err, storage.ErrNotFound) {
+		return named, nil
+	}
+	return user.ID, err
 }
 
 // Known reports whether the store knows what event revokes. What it does not
@@ -85,6 +106,7 @@ func Known(ctx context.Context, store RevocationStore, event storage.Event) (boo
 		if _, err = store.User(ctx, event.Target); errors.Is(err, storage.ErrNotFound) {
 			_, err = store.Client(ctx, event.Target)
 		}
+	case storage.EventTokenRevoked, storage.EventAllRevoked, storage.EventClientChanged, storage.EventKeysChanged:
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return false, nil

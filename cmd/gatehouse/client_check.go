@@ -118,6 +118,9 @@ func checkClientScopes(c storage.Client, s settings.Settings) error {
 				scope, settings.Suggest(scope, catalog.Names()), strings.Join(catalog.Names(), " "))
 		}
 	}
+	if slices.Contains(c.Scopes, authserver.AdminScope) && !slices.Contains(c.GrantTypes, grantClientCredentials) {
+		return fmt.Errorf("scope %q is not for people to grant; use --grant client_credentials", authserver.AdminScope)
+	}
 	if extra := scopes.Of(c.DefaultScopes...).Minus(scopes.Of(c.Scopes...)); len(extra) > 0 {
 		return fmt.Errorf("--default-scope has %q, which is not in --scope", extra)
 	}
@@ -133,12 +136,15 @@ func checkClientResources(c storage.Client, s settings.Settings) error {
 	if len(c.Resources) == 0 {
 		return errors.New("--resource is missing: tokens are issued for a resource, such as http://localhost:3001/mcp")
 	}
-	known := make([]string, len(s.Resources))
-	for i, r := range s.Resources {
-		known[i] = r.Identifier
+	var known []string
+	for _, r := range s.Resources {
+		known = append(known, r.Identifier)
 	}
-	if len(known) > 0 && slices.Contains(c.Scopes, authserver.AdminScope) {
-		known = append(known, authserver.AdminResource(s.Issuer))
+	if admin := authserver.AdminResource(s.Issuer); len(known) > 0 && slices.Contains(c.Scopes, authserver.AdminScope) {
+		if !slices.Contains(c.Resources, admin) {
+			return fmt.Errorf("scope %q means nothing without --resource %s", authserver.AdminScope, admin)
+		}
+		known = append(known, admin)
 	}
 	for _, resource := range c.Resources {
 		if len(known) > 0 && !slices.Contains(known, resource) {

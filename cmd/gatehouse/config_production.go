@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/cmd/gatehouse/settings"
+	"github.com/gatehouse-mcp/gatehouse/scopes"
 )
 
 // itemStatus is how an item of the checklist ends.
@@ -123,7 +124,7 @@ func (l checklist) introspection() verdict {
 	switch rs := l.ResourceServer; {
 	case !rs.OAuthEnabled:
 		return ok("no tokens of an issuer are accepted")
-	case rs.Introspection.ClientID == "" && rs.Issuer != "":
+	case rs.Introspection.ClientID == "" && rs.Issuer != "" && strings.TrimSuffix(rs.Issuer, "/") != l.Issuer:
 		return warn("name a client of the issuer in resource_server.introspection", "a revoked token of %s is accepted until it expires", rs.Issuer)
 	case rs.Introspection.ClientID == "":
 		return fail("make a client with gatehouse client create --introspect and name it in resource_server.introspection", "a revoked JWT is accepted until it expires")
@@ -148,7 +149,7 @@ func (l checklist) staticTokens() verdict {
 	}
 	var names []string
 	for _, t := range rs.AuthTokens {
-		if slices.Contains(t.Scopes, rs.AdminScope) {
+		if slices.Contains(l.implied(t.Scopes), rs.AdminScope) {
 			return fail("take it away; use a client with client credentials", "the static token %q never expires and has %s", t.Name, rs.AdminScope)
 		}
 		names = append(names, t.Name)
@@ -157,6 +158,15 @@ func (l checklist) staticTokens() verdict {
 		return warn("replace them by clients with client credentials, or by new ones regularly", "%s never expire and are revoked by a restart only", strings.Join(names, ", "))
 	}
 	return ok("there are none")
+}
+
+// implied returns scopes with all that they include.
+func (l checklist) implied(names []string) []string {
+	catalog, err := l.Catalog()
+	if err != nil {
+		return names
+	}
+	return catalog.Expand(scopes.Of(names...))
 }
 
 func (l checklist) requiredScopes() verdict {
@@ -188,10 +198,10 @@ func (l checklist) people() []question {
 
 func (l checklist) signIn() verdict {
 	switch {
-	case !l.Login.Passwords:
-		return ok("people sign in elsewhere, or with passkeys")
 	case l.Login.SessionLifetime > 14*24*time.Hour:
 		return warn("set login.session_lifetime to 7 days or less", "a browser stays signed in for %s", settings.ShortDuration(l.Login.SessionLifetime))
+	case !l.Login.Passwords:
+		return ok("people sign in elsewhere, or with passkeys")
 	}
 	return warn("ask administrators for a passkey or a second factor (/account), or set login.passwords: false",
 		"a password is enough for accounts that have no second factor")

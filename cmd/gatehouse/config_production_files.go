@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"net/url"
@@ -41,6 +42,8 @@ func certificateVerdict(address, path string) verdict {
 	}
 	const soon = 14 * 24 * time.Hour
 	switch left := time.Until(leaf.NotAfter); {
+	case time.Now().Before(leaf.NotBefore):
+		return fail("wait, or correct the clock", "the certificate in %s is good from %s only", path, leaf.NotBefore.Format(time.DateTime))
 	case left <= 0:
 		return fail("renew it; the servers take the new one by themselves", "the certificate in %s has expired", path)
 	case left < soon:
@@ -139,17 +142,18 @@ func (l checklist) database() verdict {
 	if err != nil {
 		return fail("correct the URL", "the URL of Postgres cannot be read")
 	}
-	if _, literal := u.User.Password(); literal && l.Database.Postgres != "" {
+	query := u.Query()
+	if _, literal := u.User.Password(); (literal || query.Has("password")) && l.Database.Postgres != "" {
 		return fail("keep it in DATABASE_URL, PGPASSWORD or a password file", "the password of Postgres stands in the settings file")
 	}
-	switch mode := u.Query().Get("sslmode"); mode {
-	case "verify-full", "verify-ca":
-		return ok("Postgres at %s, by TLS", u.Host)
+	host := cmp.Or(query.Get("host"), u.Hostname(), l.process.getenv("PGHOST"))
+	switch mode := query.Get("sslmode"); {
+	case mode == "verify-full", mode == "verify-ca":
+		return ok("Postgres at %s, by TLS", host)
+	case host == "", strings.HasPrefix(host, "/"), settings.IsLoopback(host): // a slash begins the directory of a socket
+		return ok("Postgres on this machine")
 	default:
-		if u.Hostname() == "" || settings.IsLoopback(u.Hostname()) {
-			return ok("Postgres on this machine")
-		}
-		return warn("set sslmode=verify-full, unless the network between is your own", "Postgres at %s need not prove who it is", u.Host)
+		return warn("set sslmode=verify-full, unless the network between is your own", "Postgres at %s need not prove who it is", host)
 	}
 }
 
@@ -162,10 +166,10 @@ func (l checklist) settingsFile() verdict {
 	switch mode := info.Mode().Perm(); {
 	case mode&0o002 != 0:
 		return fail("chmod go-w "+l.path, "everybody may change it (mode %04o)", mode)
-	case mode&0o020 != 0 && l.ResourceServer.AuthToken == "":
+	case mode&0o077 != 0 && l.ResourceServer.AuthToken != "":
+		return fail("chmod 600 "+l.path, "it holds a token and others may read or change it (mode %04o)", mode)
+	case mode&0o020 != 0:
 		return warn("chmod g-w "+l.path, "its group may change it (mode %04o)", mode)
-	case mode&0o044 != 0 && l.ResourceServer.AuthToken != "":
-		return fail("chmod 600 "+l.path, "it holds a token and others may read it (mode %04o)", mode)
 	default:
 		return ok("mode %04o", mode)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -70,7 +71,7 @@ func (l checklist) localhostOnly() verdict {
 func (l checklist) proxies() verdict {
 	for _, text := range slices.Concat(l.TrustedProxies, l.ResourceServer.TrustedProxies) {
 		networks, err := settings.Networks([]string{text})
-		if err != nil || !isOwn(networks[0].Addr()) && networks[0].Addr().BitLen()-networks[0].Bits() > 8 {
+		if err != nil || !isOwn(networks[0]) && networks[0].Addr().BitLen()-networks[0].Bits() > 8 {
 			return warn("name the proxies' own addresses", "%s are many machines, each of which may say that it speaks for anybody", text)
 		}
 	}
@@ -80,9 +81,14 @@ func (l checklist) proxies() verdict {
 	return ok("only in networks of one's own")
 }
 
-// isOwn reports whether an address is not on the internet.
-func isOwn(address netip.Addr) bool {
-	return address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast()
+// isOwn reports whether no address of a network is on the internet.
+func isOwn(network netip.Prefix) bool {
+	own, err := settings.Networks([]string{
+		"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1",
+	})
+	return err == nil && slices.ContainsFunc(own, func(o netip.Prefix) bool {
+		return o.Bits() <= network.Bits() && o.Contains(network.Addr())
+	})
 }
 
 func (l checklist) access() []question {
@@ -124,9 +130,23 @@ func matchesStrangers(origin string) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc([]string{"gatehouse-stranger.test", "a.example-of-nobody.invalid", "203.0.113.77"}, func(host string) bool {
+	return slices.ContainsFunc(strangers(expression), func(host string) bool {
 		return compiled.MatchString(host) || compiled.MatchString("https://"+host) || compiled.MatchString("http://"+host)
 	})
+}
+
+// strangers are hosts of nobody, some of which look like those that an
+// expression names: it may want the dot before a domain, or the end behind it.
+func strangers(expression string) []string {
+	hosts := []string{"a.example-of-nobody.invalid", "203.0.113.77"}
+	for _, top := range []string{"test", "com", "net", "org", "io", "dev", "app", "ai", "co", "eu"} {
+		hosts = append(hosts, "gatehouse-stranger."+top)
+	}
+	domain := regexp.MustCompile(`[a-z0-9-]+\.(?:[a-z]{2,3}\.[a-z]{2}|[a-z]{2,})\b`) // example.com, example.co.uk
+	for _, name := range domain.FindAllString(strings.ReplaceAll(expression, `\.`, "."), -1) {
+		hosts = append(hosts, "stranger"+name, "a."+name+".gatehouse-stranger.test")
+	}
+	return hosts
 }
 
 func (l checklist) cors() verdict {
@@ -171,8 +191,15 @@ func (l checklist) rateLimits() verdict {
 
 func (l checklist) securityHeaders() verdict {
 	for name, value := range l.ResourceServer.SecurityHeaders {
-		if value == "" {
+		weak := map[string]string{
+			"Strict-Transport-Security": `\bmax-age="?0*("|;|$)`, "X-Content-Type-Options": `^[^n]`, "X-Frame-Options": `^[^DdSs]`,
+			"Content-Security-Policy": `\*|unsafe-`, "Referrer-Policy": `unsafe-url`,
+		}[http.CanonicalHeaderKey(name)]
+		switch {
+		case value == "":
 			return warn("leave it out of resource_server.security_headers", "answers have no %s", name)
+		case weak != "" && regexp.MustCompile(weak).MatchString(strings.TrimSpace(value)):
+			return warn("leave it out of resource_server.security_headers", "%s: %s protects nobody", name, value)
 		}
 	}
 	return ok("on every answer")

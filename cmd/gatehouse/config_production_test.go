@@ -118,8 +118,12 @@ func slipsOfTransport() []slip {
 		}},
 		{"trusted_proxies", itemWarns, proxied("192.0.0.0/8")},
 		{"trusted_proxies", itemWarns, proxied("2000::/3")},
+		{"trusted_proxies", itemWarns, proxied("10.0.0.0/7")},
+		{"trusted_proxies", itemWarns, proxied("192.168.0.0/13")},
 		{"metrics", itemFails, func(s *settings.Settings, _ string) { s.MetricsListen, s.TrustedProxies = "", nil }},
 		{"metrics", itemWarns, func(s *settings.Settings, _ string) { s.ResourceServer.MetricsListen = "" }},
+		{"metrics", itemWarns, func(s *settings.Settings, _ string) { s.MetricsListen = ":9100" }},
+		{"metrics", itemWarns, func(s *settings.Settings, _ string) { s.ResourceServer.MetricsListen = "203.0.113.7:3100" }},
 		{"monitoring", itemWarns, func(s *settings.Settings, _ string) { s.MetricsListen, s.ResourceServer.MetricsListen = "", "" }},
 	}
 }
@@ -153,10 +157,18 @@ func slipsOfSecrets(t *testing.T) []slip {
 		{"database", itemFails, func(s *settings.Settings, _ string) {
 			s.Database.Postgres = "postgres://g:hunter2@db/g?sslmode=verify-full"
 		}},
+		{"database", itemFails, func(s *settings.Settings, _ string) {
+			s.Database.Postgres = "postgres://g@db/g?sslmode=verify-full&password=hunter2"
+		}},
 		{"database", itemWarns, func(s *settings.Settings, _ string) { s.Database.Postgres = "postgres://g@db/g" }},
+		{"database", itemWarns, func(s *settings.Settings, _ string) { s.Database.Postgres = "postgres:///g?host=db.internal" }},
 		{"settings_file", itemFails, func(_ *settings.Settings, dir string) { write(t, dir, "gatehouse.yaml", "", 0o666) }},
 		{"settings_file", itemWarns, func(_ *settings.Settings, dir string) { write(t, dir, "gatehouse.yaml", "", 0o660) }},
 		{"settings_file", itemFails, func(s *settings.Settings, _ string) { s.ResourceServer.AuthToken = "3Zs0vB1cQ9xkU7mYwT5eRj2LhN8aGdKf" }},
+		{"settings_file", itemFails, func(s *settings.Settings, dir string) {
+			s.ResourceServer.AuthToken = "3Zs0vB1cQ9xkU7mYwT5eRj2LhN8aGdKf"
+			write(t, dir, "gatehouse.yaml", "", 0o620)
+		}},
 		{"secret_files", itemFails, func(_ *settings.Settings, dir string) { write(t, dir, "rs", "secret", 0o644) }},
 		{"secret_files", itemWarns, func(s *settings.Settings, dir string) {
 			s.ResourceServer.AuthTokens = []settings.AuthToken{{Name: "x", TokenFile: dir + "/absent"}}
@@ -175,6 +187,9 @@ func slipsOfTokens() []slip {
 		{"refresh_tokens", itemWarns, func(s *settings.Settings, _ string) { s.Tokens.RefreshTokenLifetime = 365 * 24 * time.Hour }},
 		{"key_rotation", itemWarns, func(s *settings.Settings, _ string) { s.Tokens.KeyRotation = 365 * 24 * time.Hour }},
 		{"introspection", itemFails, func(s *settings.Settings, _ string) { s.ResourceServer.Introspection.ClientID = "" }},
+		{"introspection", itemFails, func(s *settings.Settings, _ string) {
+			s.ResourceServer.Introspection.ClientID, s.ResourceServer.Issuer = "", s.Issuer+"/"
+		}},
 		{"introspection", itemWarns, func(s *settings.Settings, _ string) {
 			s.ResourceServer.Introspection.ClientID, s.ResourceServer.Issuer = "", "https://other.example.com"
 		}},
@@ -187,6 +202,10 @@ func slipsOfTokens() []slip {
 		{"static_tokens", itemFails, func(s *settings.Settings, _ string) {
 			s.ResourceServer.AuthTokens = []settings.AuthToken{{Name: "x", Scopes: []string{"mcp:admin"}}}
 		}},
+		{"static_tokens", itemFails, func(s *settings.Settings, _ string) {
+			s.Scopes = map[string]settings.Scope{"all": {Description: "Do everything", Implies: []string{"mcp:admin"}}}
+			s.ResourceServer.AuthTokens = []settings.AuthToken{{Name: "x", Scopes: []string{"all"}}}
+		}},
 		{"required_scopes", itemWarns, func(s *settings.Settings, _ string) { s.ResourceServer.RequiredScopes = nil }},
 		{"required_scopes", itemWarns, func(s *settings.Settings, _ string) {
 			s.ResourceServer.ToolScopes = []settings.Rule{{Match: "delete_note"}}
@@ -197,6 +216,7 @@ func slipsOfTokens() []slip {
 func slipsOfPeople() []slip {
 	return []slip{
 		{"sign_in", itemWarns, func(s *settings.Settings, _ string) { s.Login.Passwords = true }},
+		{"sign_in", itemWarns, func(s *settings.Settings, _ string) { s.Login.SessionLifetime = 30 * 24 * time.Hour }},
 		{"sign_in", itemWarns, func(s *settings.Settings, _ string) {
 			s.Login.Passwords, s.Login.SessionLifetime = true, 30*24*time.Hour
 		}},
@@ -213,6 +233,10 @@ func slipsOfAccess() []slip {
 		{"allowed_origins", itemFails, origins("/.*/")},
 		{"allowed_origins", itemFails, origins("app.example.com", "/https?:\\/\\/.+/")},
 		{"allowed_origins", itemFails, origins("/[a-z.-]+/")},
+		{"allowed_origins", itemFails, origins(`/.*\.com/`)},
+		{"allowed_origins", itemFails, origins(`/.*example\.com/`)},
+		{"allowed_origins", itemFails, origins(`/.*.example.co.uk/`)},
+		{"allowed_origins", itemFails, origins(`/https:\/\/.*\.example\.com.*/`)},
 		{"allowed_origins", itemWarns, origins("http://app.example.com")},
 		{"cors", itemWarns, func(s *settings.Settings, _ string) { s.ResourceServer.CORSOrigins = []string{"*"} }},
 		{"cors", itemFails, func(s *settings.Settings, _ string) { s.ResourceServer.CORSOrigins = []string{"/.*/"} }},
@@ -222,6 +246,9 @@ func slipsOfAccess() []slip {
 		{"rate_limits", itemWarns, func(s *settings.Settings, _ string) { s.ResourceServer.RateLimits.PerAddress = 1_000_000 }},
 		{"security_headers", itemWarns, func(s *settings.Settings, _ string) {
 			s.ResourceServer.SecurityHeaders = map[string]string{"X-Frame-Options": ""}
+		}},
+		{"security_headers", itemWarns, func(s *settings.Settings, _ string) {
+			s.ResourceServer.SecurityHeaders = map[string]string{"strict-transport-security": "max-age=0"}
 		}},
 	}
 }

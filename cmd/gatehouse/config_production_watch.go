@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,8 @@ func (l checklist) metrics() verdict {
 		{"the resource server", rs.Listen, rs.MetricsListen, exempt, len(rs.TrustedProxies)},
 	} {
 		switch {
+		case public(server.apart):
+			return warn("see that only Prometheus reaches it, or name an address of a network of your own", "/metrics of %s is at %s, by plain http", server.name, server.apart)
 		case server.apart != "" || !server.open || listensHere(server.listen) && server.proxies == 0:
 		case server.proxies > 0:
 			return warn(better+", or refuse the path at the proxy", "/metrics of %s is where people come", server.name)
@@ -82,6 +85,16 @@ func (l checklist) metrics() verdict {
 		}
 	}
 	return ok("people cannot read them")
+}
+
+// public reports whether an address to listen on can be one of the internet.
+func public(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil { // there is none
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && !isOwn(netip.PrefixFrom(ip, ip.BitLen()))
 }
 
 func listensHere(address string) bool {

@@ -17,7 +17,7 @@ type revokeCommand struct {
 	Token  string `xor:"what" placeholder:"TOKEN" help:"One access token; - reads it from stdin."`
 	Grant  string `xor:"what" placeholder:"ID" help:"Every token of a grant."`
 	Client string `xor:"what" placeholder:"ID" help:"Every token of a client; the client stays."`
-	User   string `xor:"what" placeholder:"SUB" help:"Every token of a subject, and its browser sessions."`
+	User   string `xor:"what" placeholder:"SUB" help:"Every token of a subject or username, and its browser sessions."`
 	All    bool   `xor:"what" help:"Every token and every browser session there is."`
 }
 
@@ -35,21 +35,33 @@ func (c *revokeCommand) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return p.withStore(ctx, func(_ settings.Settings, store storage.Store) error {
-		event, err := authserver.Revoke(ctx, store, event)
+		if c.User != "" {
+			if event.Target, err = authserver.Sub(ctx, store, c.User); err != nil {
+				return err
+			}
+		}
+		known, err := authserver.Known(ctx, store, event)
 		if err != nil {
+			return err
+		}
+		if event, err = authserver.Revoke(ctx, store, event); err != nil {
 			return fmt.Errorf("the revocation is not complete; repeat the command: %w", err)
 		}
-		p.warnOfNobody(ctx, store, event)
-		return p.printRevocation(c.JSON, event, "")
+		if !known {
+			p.warnOfNobody(event)
+		}
+		if c.JSON {
+			answer := authserver.NewRevoked(event)
+			answer.Known = &known
+			return printJSON(p.stdout, answer)
+		}
+		return p.printRevocation(false, event, "")
 	})
 }
 
 // warnOfNobody tells a mistyped name from that of what is gone, whose tokens
 // may live on and are revoked too.
-func (p *process) warnOfNobody(ctx context.Context, store storage.Store, event storage.Event) {
-	if known, err := authserver.Known(ctx, store, event); known || err != nil {
-		return
-	}
+func (p *process) warnOfNobody(event storage.Event) {
 	what := map[storage.EventKind]string{
 		storage.EventGrantRevoked:   fmt.Sprintf("grant %q; what it may have had is revoked all the same", event.Target),
 		storage.EventClientRevoked:  fmt.Sprintf("client %q; what it may have had is revoked all the same, see gatehouse client list", event.Target),

@@ -125,3 +125,27 @@ func TestRevoke_LessThanAPersonKeepsSessions(t *testing.T) {
 	wantOut(t, dir, "ada", true)
 	wantOut(t, dir, "bob", true)
 }
+
+// Whoever is named as people name them is signed out, and the answer has the
+// sub; a name that nobody has is told to scripts too.
+func TestRevoke_UserByUsername(t *testing.T) {
+	t.Parallel()
+	dir := signedIn(t)
+	withPeople(t, dir, func(store storage.Store) {
+		now := time.Now()
+		check(t, store.CreateUser(t.Context(), storage.User{ID: "u-1", Username: "carol", CreatedAt: now, UpdatedAt: now}, storage.Identity{}))
+		check(t, store.CreateClient(t.Context(), storage.Client{ID: "carol", AuthMethod: "none", CreatedAt: now, UpdatedAt: now}))
+	})
+	for named, want := range map[string]string{
+		"Carol": `"target":"u-1"`, "ada": `"target":"ada"`, "nobody": `"target":"nobody"`,
+	} {
+		stdout, stderr, code := gatehouse(t, nil, "revoke", "--json", "--user", named, "--data", dir)
+		known := `"known":true`
+		if named == "nobody" {
+			known = `"known":false`
+		}
+		if code != 0 || !strings.Contains(stdout, want) || !strings.Contains(stdout, known) {
+			t.Errorf("%s: %d %s%s", named, code, stdout, stderr)
+		}
+	}
+}
