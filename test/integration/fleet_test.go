@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,19 +128,29 @@ func unnotified(t *testing.T, database string) {
 	}
 }
 
-// freeAddresses returns addresses on which nothing listened a moment ago.
+// freeAddresses returns addresses on which nothing listened a moment ago, below
+// the ports that systems give to those who do not care.
 func freeAddresses(t *testing.T, count int) []string {
 	t.Helper()
-	addresses := make([]string, count)
-	for i := range addresses {
-		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	var addresses []string
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+mathrand.IntN(10000))
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
 		if err != nil {
+			continue // somebody has it
+		}
+		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = listener.Close() }() // when all are chosen
-		addresses[i] = listener.Addr().String()
+		if !slices.Contains(addresses, address) {
+			addresses = append(addresses, address)
+		}
+		if len(addresses) == count {
+			return addresses
+		}
 	}
-	return addresses
+	t.Fatal("there are no free ports")
+	return nil
 }
 
 // proxy listens for the authorization servers at these addresses.
