@@ -34,12 +34,15 @@ func stranger(ctx context.Context, mux *http.ServeMux, resource, issuer, secret 
 	gate, err := resourceserver.New(ctx, resourceserver.Config{
 		Resource:      resource, // https://mcp.example.com/mcp
 		Issuer:        issuer,   // https://auth.example.com
+		AllowRemote:   true,     // the zero value lets only this machine connect
 		Introspection: &resourceserver.ClientCredentials{ClientID: "greeter", ClientSecret: secret},
 	})
 	if err != nil {
 		return err
 	}
-	mux.Handle("/mcp", gate.Protect(streamable.Handler(server, &streamable.Options{HostChecked: true})))
+	endpoint := streamable.Handler(server, &streamable.Options{HostChecked: true})
+	gate.OnRevoked(endpoint.CloseSessions)
+	mux.Handle("/mcp", gate.Protect(endpoint))
 	mux.Handle("/.well-known/", gate.Metadata())
 	// README ends
 	return nil
