@@ -32,7 +32,17 @@ func survivesKill(t *testing.T, binary string) {
 	check(t, err)
 
 	t.Log("the authorization server that was asked dies at once")
+	answered := time.Now()
 	f.servers[1].kill()
+	for _, token := range revoked { // one gate hears of it from the other server
+		lags, err := f.refused(ctx, answered, token)
+		check(t, err)
+		for gate, got := range lags {
+			if got.accepted > revocationBound {
+				t.Errorf("gate %d accepts it for %s", gate, got.accepted)
+			}
+		}
+	}
 	f.allRefused(ctx, revoked, 0, 1)
 	t.Log("a resource server dies, and starts")
 	f.gates[0].kill()
