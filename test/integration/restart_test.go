@@ -34,15 +34,7 @@ func survivesKill(t *testing.T, binary string) {
 	t.Log("the authorization server that was asked dies at once")
 	answered := time.Now()
 	f.servers[1].kill()
-	for _, token := range revoked { // one gate hears of it from the other server
-		lags, err := f.refused(ctx, answered, token)
-		check(t, err)
-		for gate, got := range lags {
-			if got.accepted > revocationBound {
-				t.Errorf("gate %d accepts it for %s", gate, got.accepted)
-			}
-		}
-	}
+	f.refusedWithin(ctx, answered, revoked...) // one gate hears of it from the other server
 	f.allRefused(ctx, revoked, 0, 1)
 	t.Log("a resource server dies, and starts")
 	f.gates[0].kill()
@@ -91,13 +83,7 @@ func retiredKey(t *testing.T, binary string) {
 	keys, err := f.store.Keys(ctx)
 	check(t, err)
 	check(t, f.store.RetireKey(ctx, keys[0].KID, time.Now()))
-	lags, err := f.refused(ctx, time.Now(), old)
-	check(t, err)
-	for gate, got := range lags {
-		if got.accepted > revocationBound {
-			t.Errorf("gate %d accepts it for %s", gate, got.accepted)
-		}
-	}
+	f.refusedWithin(ctx, time.Now(), old)
 	for at := range f.servers {
 		eventually(t, "tokens are signed with another key", func() bool {
 			token, err := f.token(ctx, at, "jwt")
@@ -110,6 +96,21 @@ func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// refusedWithin fails unless both gates refuse every token within the bound
+// after since.
+func (f *fleet) refusedWithin(ctx context.Context, since time.Time, tokens ...string) {
+	f.t.Helper()
+	for _, token := range tokens {
+		lags, err := f.refused(ctx, since, token)
+		check(f.t, err)
+		for gate, got := range lags {
+			if got.accepted > revocationBound {
+				f.t.Errorf("gate %d accepts it for %s", gate, got.accepted)
+			}
+		}
 	}
 }
 
